@@ -1,0 +1,150 @@
+"""The words every room shares: what a page, a region and a recognition are.
+
+All coordinates are pixels of the upright page image, origin top left, as `(x0, y0, x1, y1)` with x1 and y1 exclusive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+"""RGB, shape (height, width, 3), read-only by agreement: stages share one page."""
+
+BBox = tuple[int, int, int, int]
+Polygon = tuple[tuple[int, int], ...]
+
+
+class Kind(StrEnum):
+    """What a document is, told from its first bytes."""
+
+    PNG = "png"
+    JPEG = "jpeg"
+    WEBP = "webp"
+    BMP = "bmp"
+    GIF = "gif"
+    TIFF = "tiff"
+    PDF = "pdf"
+
+
+class Task(StrEnum):
+    """What the VLM is asked to do with one crop (its prompts are in `vlm.prompts`)."""
+
+    OCR = "ocr"
+    TABLE = "table"
+    FORMULA = "formula"
+    CHART = "chart"
+    SEAL = "seal"
+    SPOTTING = "spotting"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One decoded page: `number` counts from 1 within the document."""
+
+    number: int
+    pixels: Pixels
+
+    @property
+    def width(self) -> int:
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.pixels.shape[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of a page that the layout detector found; `order` is None outside the reading order."""
+
+    label: str
+    bbox: BBox
+    score: float
+    order: int | None = None
+    polygon: Polygon | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """What the VLM answered for one crop; `cut` says that it ran into its token limit."""
+
+    text: str
+    cut: bool = False
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a region could not be read: a stable word and a sentence for people."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A region after recognition. `content` is plain text, LaTeX, or HTML for a table; "" beside an `error`."""
+
+    id: int
+    label: str
+    bbox: BBox
+    order: int | None
+    score: float
+    content: str
+    polygon: Polygon | None = None
+    error: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was spent; adds up."""
+
+    pages: int = 0
+    regions: int = 0
+    failed_regions: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.pages + other.pages,
+            self.regions + other.regions,
+            self.failed_regions + other.failed_regions,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PageResult:
+    """One page, read. `images` maps the paths that `markdown` names to JPEG bytes; `timings_ms` is by stage."""
+
+    page: int
+    width: int
+    height: int
+    blocks: tuple[Block, ...]
+    markdown: str
+    usage: Usage
+    images: dict[str, bytes] = field(default_factory=dict)
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        return self.usage.failed_regions == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a caller may choose for one document; `pages` as written by the caller (`1-3,7`, "" is all)."""
+
+    pages: str = ""
+    layout: bool = True
+    task: Task = Task.OCR
+    language: str = ""
+    images: Literal["none", "inline"] = "none"

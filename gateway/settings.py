@@ -1,0 +1,71 @@
+"""Every setting, from the environment. The only module that reads it; `docs/settings.md` lists the same table."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Words = Annotated[tuple[str, ...], NoDecode]
+"""Comma-separated in the environment; blanks are trimmed."""
+
+
+class Settings(BaseSettings):
+    """Names are the environment variables in lower case; defaults are those of the contract."""
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
+
+    gateway_host: str = Field("0.0.0.0", description="Address the gateway listens on")
+    gateway_port: int = Field(8081, ge=1, le=65535, description="Port the gateway listens on")
+    gateway_api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="Keys that callers must show (comma-separated; `Authorization: Bearer` or `X-API-Key`)"
+    )
+
+    genai_backend: Literal["paddlex", "vllm", "cpu", "external"] = Field(
+        "paddlex", description="What the entrypoint starts beside the gateway; `external` starts nothing"
+    )
+    genai_port: int = Field(8118, ge=1, le=65535, description="Loopback port of the backend")
+    vlm_urls: Words = Field((), description="OpenAI base URLs (comma-separated); empty: the backend on `GENAI_PORT`")
+    vlm_model_name: str = Field("PaddleOCR-VL-1.5-0.9B", description="Served model name")
+    vlm_model_dir: str = Field("", description="Local weights of the VLM, for closed networks")
+    vlm_max_in_flight: int | None = Field(None, ge=1, description="Regions in flight for each backend; empty: 64")
+
+    layout_detector: Literal["auto", "paddlex", "cpu", "whole-page"] = Field(
+        "auto", description="Who finds the regions; `auto` takes the best that is installed"
+    )
+    layout_model_name: str = Field("PP-DocLayoutV3", description="Layout model of the `paddlex` detector")
+    layout_model_dir: str = Field("", description="Local folder of the layout model")
+    layout_engine: str = Field("onnxruntime", description="PaddleX engine of the layout model")
+    layout_device: str = Field("", description="Device of the layout model (`gpu:0`, `cpu`); empty: GPU where there is one")
+
+    max_body_mb: int = Field(100, ge=1, description="Largest document, in MiB")
+    max_pages: int = Field(1000, ge=1, description="Most pages read of one document")
+    max_pixels: int = Field(100_000_000, ge=1, description="Most pixels of one page")
+
+    max_queued_requests: int = Field(256, ge=1, description="Requests in the house at once; more are answered 429")
+    request_timeout_s: float = Field(300, gt=0, description="Seconds a request may take")
+    health_grace_s: float = Field(600, ge=0, description="Seconds `/health` stays 200 while the backend is away")
+    drain_s: float = Field(60, ge=0, description="Seconds that running requests get after SIGTERM")
+
+    pdf_dpi: int = Field(200, ge=72, le=600, description="Resolution PDF pages are rendered at")
+    log_format: Literal["auto", "json", "text"] = Field("auto", description="`auto`: text on a terminal, else JSON")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line logged")
+
+    fetch_allow_hosts: Words = Field((), description="Private hosts, addresses or networks that URL input may reach")
+    s3_endpoint_url: str = Field("", description="Object store for `s3://` input; the usual `AWS_*` give the rest")
+    aws_access_key_id: SecretStr | None = Field(None, description="Object store credentials")
+    aws_secret_access_key: SecretStr | None = Field(None, description="Object store credentials")
+    aws_session_token: SecretStr | None = Field(None, description="Object store credentials")
+    aws_region: str = Field("us-east-1", description="Object store region")
+
+    @field_validator("gateway_api_keys", "vlm_urls", "fetch_allow_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(word for part in value.split(",") if (word := part.strip())) if isinstance(value, str) else value
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """OpenAI base URLs, without a trailing slash."""
+        urls = self.vlm_urls or (f"http://127.0.0.1:{self.genai_port}/v1",)
+        return tuple(url.rstrip("/") for url in urls)
