@@ -17,6 +17,7 @@ Pixels = NDArray[np.uint8]
 
 BBox = tuple[int, int, int, int]
 Polygon = tuple[tuple[int, int], ...]
+Align = Literal["left", "center", "right"]
 
 
 class Kind(StrEnum):
@@ -88,8 +89,60 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture inside a table: hidden under `token` in the table's crop, put back where the token comes back.
+
+    `planned` is the picture's own place in the plan, `bbox` is in pixels of the page.
+    """
+
+    token: str
+    planned: int
+    bbox: BBox
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One crop for the VLM: a region, or the `parts` of one paragraph set under each other.
+
+    `aligns` says how each part after the first lies under those before it.
+    """
+
+    task: Task
+    parts: tuple[Region, ...]
+    aligns: tuple[Align, ...] = ()
+    figures: tuple[Figure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A region at its place in the document, and how it is read.
+
+    `reading` is None for what is not read: a picture, or a later part of a paragraph that block `group` carries.
+    `picture` says that the crop itself belongs to the document.
+    """
+
+    region: Region
+    group: int
+    reading: Reading | None = None
+    picture: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A line that the spotting task found: its text and the four corners, in pixels of the page."""
+
+    text: str
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
-    """A region after recognition. `content` is plain text, LaTeX, or HTML for a table; "" beside an `error`."""
+    """A region after recognition. `content` is plain text, LaTeX, or HTML for a table; "" beside an `error`.
+
+    `group` is the block that carries the text of a paragraph in several regions, None for a region by itself; `image`
+    the path under which its crop belongs to the document; `level` a heading's depth (1 is `##`) where the whole
+    document was looked at; `notes` are stable words about the text (`cut`, `repetition_trimmed`).
+    """
 
     id: int
     label: str
@@ -99,6 +152,11 @@ class Block:
     content: str
     polygon: Polygon | None = None
     error: Failure | None = None
+    group: int | None = None
+    image: str | None = None
+    level: int | None = None
+    notes: tuple[str, ...] = ()
+    spots: tuple[Spot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,24 @@
+"""From a plan and the VLM's answers to blocks, Markdown and the flat view.
+
+page = assemble(planned, answers, width, Style())    # answers: index in the plan -> Recognition or Failure
+page.blocks, page.markdown                           # what a PageResult wants
+page.pictures                                        # path -> region, for `regions.picture` and `encode_jpeg`
+document_markdown([page.markdown for page in pages])
+flat_results(page.blocks, number)                    # the `results` of the answer
+"""
+
+from gateway.assemble.flat import FlatResult, flat_results, plain_text
+from gateway.assemble.markdown import Style, document_markdown, page_markdown
+from gateway.assemble.page import Assembled, assemble, image_path
+
+__all__ = [
+    "Assembled",
+    "FlatResult",
+    "Style",
+    "assemble",
+    "document_markdown",
+    "flat_results",
+    "image_path",
+    "page_markdown",
+    "plain_text",
+]

@@ -1,0 +1,15 @@
+"""From the regions a detector found to the crops that are read.
+
+    planned = plan(regions, Rules())                # drop overlaps, join broken paragraphs, hide pictures in tables
+    for index, item in enumerate(planned):
+        if item.reading is not None:                # else a picture, or a later part of a paragraph
+            jpeg = encode_jpeg(crop(page.pixels, item.reading))
+
+`plan_whole_page` is the plan of a page read with one task and no layout; `picture` is the crop of a picture region.
+"""
+
+from gateway.regions.crops import crop, encode_jpeg, picture
+from gateway.regions.overlaps import without_overlaps
+from gateway.regions.plan import Rules, plan, plan_whole_page
+
+__all__ = ["Rules", "crop", "encode_jpeg", "picture", "plan", "plan_whole_page", "without_overlaps"]
