@@ -1,7 +1,7 @@
 """Tables as the VLM writes them: OTSL tokens, to a grid of cells, to HTML.
 
 `<fcel>` begins a cell with text, `<ecel>` is an empty one, `<lcel>` belongs to the cell on its left, `<ucel>` to the
-one above, `<xcel>` to both, `<nl>` ends a row. Rows that do not fit are mended and never lost: text behind any token, or
+one above, `<xcel>` to both, `<nl>` ends a row. Rows that do not fit are mended, never lost: text behind any token, or
 before the first one, is a cell; a continuation of nothing is an empty cell; a span is cut where it is no rectangle.
 """
 
