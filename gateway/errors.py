@@ -6,6 +6,9 @@ request's end. `RegionFailed` is the content's: it becomes a value in the result
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class GatewayError(Exception):
     """A failure with a stable `code` for programs and a `detail` for people."""
@@ -128,7 +131,42 @@ class BackendStarting(BackendError):
     code = "backend_starting"
 
 
+class LayoutUnavailable(Busy):
+    """No layout detector: it could not be loaded, or it died."""
+
+    code = "layout_unavailable"
+
+
+class LayoutFailed(GatewayError):
+    """The layout detector failed on this one page."""
+
+    code = "layout_failed"
+
+
 class RegionFailed(GatewayError):
     """This one crop could not be read; the rest of the page can."""
 
     code = "recognition_failed"
+
+
+@contextmanager
+def one_error() -> Iterator[None]:
+    """Turns the exception group of a task group back into one error: siblings mostly fail for one cause.
+
+    A group of several that are not all `GatewayError`s leaves as it is: that is a defect, and all of it is wanted.
+    """
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        leaves = tuple(_leaves(group))
+        if len(leaves) == 1 or all(isinstance(leaf, GatewayError) for leaf in leaves):
+            raise leaves[0] from leaves[0].__cause__
+        raise
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

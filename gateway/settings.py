@@ -11,6 +11,10 @@ Words = Annotated[tuple[str, ...], NoDecode]
 """Comma-separated in the environment; blanks are trimmed."""
 
 
+def _model_name(given: dict[str, object]) -> str:
+    return "rapidocr-tesseract" if given.get("genai_backend") == "cpu" else "PaddleOCR-VL-1.5-0.9B"
+
+
 class Settings(BaseSettings):
     """Names are the environment variables in lower case; defaults are those of the contract."""
 
@@ -27,7 +31,7 @@ class Settings(BaseSettings):
     )
     genai_port: int = Field(8118, ge=1, le=65535, description="Loopback port of the backend")
     vlm_urls: Words = Field((), description="OpenAI base URLs (comma-separated); empty: the backend on `GENAI_PORT`")
-    vlm_model_name: str = Field("PaddleOCR-VL-1.5-0.9B", description="Served model name")
+    vlm_model_name: str = Field(default_factory=_model_name, description="Served model name")
     vlm_model_dir: str = Field("", description="Local weights of the VLM, for closed networks")
     vlm_max_in_flight: int | None = Field(None, ge=1, description="Regions in flight for each backend; empty: 64")
 
@@ -37,7 +41,7 @@ class Settings(BaseSettings):
     layout_model_name: str = Field("PP-DocLayoutV3", description="Layout model of the `paddlex` detector")
     layout_model_dir: str = Field("", description="Local folder of the layout model")
     layout_engine: str = Field("onnxruntime", description="PaddleX engine of the layout model")
-    layout_device: str = Field("", description="Device of the layout model (`gpu:0`, `cpu`); empty: GPU where there is one")
+    layout_device: str = Field("", description="Device of the layout model, such as `gpu:0`; empty: the best")
 
     max_body_mb: int = Field(100, ge=1, description="Largest document, in MiB")
     max_pages: int = Field(1000, ge=1, description="Most pages read of one document")
@@ -64,8 +68,18 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(word for part in value.split(",") if (word := part.strip())) if isinstance(value, str) else value
 
+    def shown(self) -> dict[str, str]:
+        """Every setting in force by its variable's name, secrets hidden."""
+        return {name.upper(): _shown(getattr(self, name)) for name in type(self).model_fields}
+
     @property
     def backends(self) -> tuple[str, ...]:
         """OpenAI base URLs, without a trailing slash."""
         urls = self.vlm_urls or (f"http://127.0.0.1:{self.genai_port}/v1",)
         return tuple(url.rstrip("/") for url in urls)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(_shown(item) for item in value)
+    return "" if value is None else str(value)

@@ -1,0 +1,191 @@
+"""What a caller sends to `/ocr`, in any of its three ways, as one `Submission`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import anyio
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from gateway.document import Options, Task
+from gateway.errors import InvalidRequest, TooLarge, UnsupportedContentType
+from gateway.intake.source import decode_base64
+
+MULTIPART_OVERHEAD = 1 << 20
+"""Bytes that boundaries, part headers and option fields may add to a document."""
+
+
+class OptionFields(BaseModel):
+    """The options of `/ocr`, however they are sent."""
+
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+
+    pages: str = Field("", description="1-based page selection, such as `1-3,7`; empty: all", examples=["1-3,7"])
+    layout: bool = Field(True, description="`false`: the whole page is one region, read with `task`")
+    task: Task | None = Field(None, description="What to read the page as; only with `layout=false`")
+    language: str = Field(
+        "", pattern=r"^([A-Za-z]{2,3})?$", description="ISO 639-1 or 639-2; a hint that the VLM ignores"
+    )
+    images: Literal["none", "inline"] = Field("none", description="`inline`: return cropped pictures")
+
+    def options(self) -> Options:
+        if self.layout and self.task is not None:
+            raise InvalidRequest("task: only with layout=false")
+        return Options(self.pages, self.layout, self.task or Task.OCR, self.language.lower(), self.images)
+
+
+class JsonFields(OptionFields):
+    """The JSON body of `/ocr`: exactly one of `image` and `url`, and the options."""
+
+    image: str | None = Field(None, description="The document in base64, or as a data: URL")
+    url: str | None = Field(None, description="`https://…`, `http://…` or `s3://bucket/key`")
+
+
+class MultipartFields(OptionFields):
+    """The parts of a multipart body, for `/openapi.json`."""
+
+    file: bytes = Field(description="The document", json_schema_extra={"type": "string", "format": "binary"})
+
+
+F = TypeVar("F", bound=OptionFields)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A document's bytes, or the URL they are to be fetched from."""
+
+    source: bytes | str
+    options: Options
+
+
+class _Parser(MultiPartParser):
+    """Keeps an uploaded file in memory: the document is bounded already, and the disk may be read-only."""
+
+    def __init__(self, request: Request, limit: int) -> None:
+        super().__init__(
+            request.headers,
+            _bounded(request, limit + MULTIPART_OVERHEAD),  # type: ignore[arg-type]
+            max_files=1,
+            max_fields=len(OptionFields.model_fields),
+            max_part_size=4096,
+        )
+        self.spool_max_size = limit + MULTIPART_OVERHEAD
+
+
+async def read_submission(request: Request, max_bytes: int) -> Submission:
+    """The body of `request`, whole.
+
+    Raises `UnsupportedContentType`, `InvalidRequest`, `InvalidBase64`, and `TooLarge` over `max_bytes` of document.
+    """
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type == "multipart/form-data":
+        return await _multipart(request, max_bytes)
+    if content_type == "application/json":
+        return await _json(request, max_bytes)
+    if content_type in ("", "application/pdf", "application/octet-stream") or content_type.startswith("image/"):
+        options = _fields(OptionFields, request.query_params.multi_items()).options()
+        return Submission(await _whole(request, max_bytes), options)
+    raise UnsupportedContentType(
+        f"Content-Type {content_type!r}: send multipart/form-data, application/json, image/*, application/pdf or "
+        "application/octet-stream."
+    )
+
+
+async def _multipart(request: Request, max_bytes: int) -> Submission:
+    _no_query(request)
+    try:
+        form = await _Parser(request, max_bytes).parse()
+    except MultiPartException as exc:
+        raise InvalidRequest(f"multipart/form-data: {exc.message}") from exc
+    try:
+        items = form.multi_items()
+        fields = _fields(OptionFields, [(name, value) for name, value in items if isinstance(value, str)])
+        files = [(name, value) for name, value in items if isinstance(value, UploadFile)]
+        if [name for name, _ in files] != ["file"]:
+            raise InvalidRequest("file: send exactly one part of this name, with a filename")
+        data = await files[0][1].read()
+    finally:
+        await form.close()
+    if len(data) > max_bytes:
+        raise _too_large(max_bytes)
+    return Submission(data, fields.options())
+
+
+async def _json(request: Request, max_bytes: int) -> Submission:
+    _no_query(request)
+    raw = await _whole(request, max_bytes * 4 // 3 + MULTIPART_OVERHEAD)
+    return await anyio.to_thread.run_sync(_parse_json, raw, max_bytes)
+
+
+def _parse_json(raw: bytes, max_bytes: int) -> Submission:
+    try:
+        members = json.loads(raw, object_pairs_hook=_members)
+    except (ValueError, RecursionError) as exc:
+        raise InvalidRequest("The body is not valid JSON.") from exc
+    if not isinstance(members, Mapping):
+        raise InvalidRequest("The body must be a JSON object.")
+    fields = _fields(JsonFields, [(name, value) for name, value in members.items() if value is not None])
+    if (fields.image is None) == (fields.url is None):
+        raise InvalidRequest("image, url: give exactly one of the two")
+    if fields.url is not None:
+        return Submission(fields.url, fields.options())
+    options = fields.options()
+    data = decode_base64(fields.image or "")
+    if len(data) > max_bytes:
+        raise _too_large(max_bytes)
+    return Submission(data, options)
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a member is given twice")
+    return members
+
+
+def _fields(model: type[F], pairs: Iterable[tuple[str, Any]]) -> F:
+    given: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in given:
+            raise InvalidRequest(f"{name}: given twice")
+        given[name] = value
+    try:
+        return model.model_validate(given)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        known = ", ".join(model.model_fields)
+        hint = f"unknown option; known are {known}" if first["type"] == "extra_forbidden" else first["msg"]
+        raise InvalidRequest(f"{name[:80]}: {hint}") from exc
+
+
+def _no_query(request: Request) -> None:
+    if request.query_params:
+        name = next(iter(request.query_params))
+        raise InvalidRequest(f"{name[:80]}: with this content type options go into the body, not the query")
+
+
+async def _whole(request: Request, limit: int) -> bytes:
+    return b"".join([chunk async for chunk in _bounded(request, limit)])
+
+
+async def _bounded(request: Request, limit: int) -> AsyncIterator[bytes]:
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > limit:
+        raise _too_large(limit)
+    total = 0
+    async for chunk in request.stream():
+        total += len(chunk)
+        if total > limit:
+            raise _too_large(limit)
+        yield chunk
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The document is larger than {limit / (1 << 20):g} MiB.")

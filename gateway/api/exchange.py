@@ -1,0 +1,67 @@
+"""One request that does work: admitted, bounded in time, and given up when its caller leaves."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import anyio
+from fastapi import Request
+from fastapi.responses import Response
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
+
+from gateway.api.admission import Admission
+from gateway.errors import GatewayError, one_error
+
+log = logging.getLogger(__name__)
+
+Answer = Callable[[Send], Awaitable[None]]
+"""Does the work and sends the whole response."""
+
+Ending = Callable[[GatewayError], bytes]
+"""The last bytes of a response that had begun when its work failed."""
+
+
+class Exchange(Response):
+    """Runs `prepare` (which may read the body), then the answer it gives, while the caller is there.
+
+    A failure before the response begins leaves as an exception, for the handlers of `problems`; after that it is
+    told by `ending`. A caller that leaves cancels everything that was begun on its behalf.
+    """
+
+    def __init__(self, admission: Admission, prepare: Callable[[Request], Awaitable[Answer]], ending: Ending) -> None:
+        super().__init__()
+        self._admission = admission
+        self._prepare = prepare
+        self._ending = ending
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            async with self._admission.enter():
+                answer = await self._prepare(Request(scope, receive))
+                with one_error():
+                    async with anyio.create_task_group() as tasks:
+                        tasks.start_soon(_until_gone, receive, tasks.cancel_scope)
+                        await answer(watched)
+                        tasks.cancel_scope.cancel()
+        except ClientDisconnect:
+            return
+        except GatewayError as error:
+            if not begun:
+                raise
+            log.warning("request failed after its answer began: %s: %s", error.code, error.detail)
+            await send({"type": "http.response.body", "body": self._ending(error), "more_body": False})
+
+
+async def _until_gone(receive: Receive, scope: anyio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()

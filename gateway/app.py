@@ -1,0 +1,93 @@
+"""Everything is built here, once, and closed in reverse order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import anyio
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from gateway import __version__
+from gateway.api import ocr, openapi, ops, problems
+from gateway.api.admission import Admission
+from gateway.api.health import Health
+from gateway.api.middleware import Keys, RequestLog
+from gateway.errors import one_error
+from gateway.intake.fetch import Fetcher
+from gateway.intake.pages import Decoder
+from gateway.intake.s3 import ObjectStore
+from gateway.layout.choose import load_detector
+from gateway.layout.detector import Detector
+from gateway.layout.owner import Layout
+from gateway.pipeline import Pipeline
+from gateway.settings import Settings
+from gateway.vlm.client import Recognizer
+from gateway.vlm.monitor import Monitor
+
+DEFAULT_IN_FLIGHT = 64
+"""Regions at once at each backend: a vLLM of PaddleOCR-VL is full at about as many."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The working parts, running."""
+
+    settings: Settings
+    layout: Layout
+    monitor: Monitor
+    pipeline: Pipeline
+    fetcher: Fetcher
+
+
+@asynccontextmanager
+async def open_service(settings: Settings) -> AsyncIterator[Service]:
+    """Start the parts that work in the background; a part that dies ends the whole."""
+    with one_error():
+        async with (
+            anyio.create_task_group() as tasks,
+            Monitor(settings.backends, settings.vlm_model_name) as monitor,
+            Recognizer(monitor, in_flight=settings.vlm_max_in_flight or DEFAULT_IN_FLIGHT) as recognizer,
+            Layout(partial(_load_detector, settings)) as layout,
+        ):
+            tasks.start_soon(monitor.run)
+            decoder = Decoder(dpi=settings.pdf_dpi, max_pixels=settings.max_pixels, max_pages=settings.max_pages)
+            yield Service(settings, layout, monitor, Pipeline(decoder, layout, recognizer), _fetcher(settings))
+            tasks.cancel_scope.cancel()
+
+
+def build_app(service: Service, admission: Admission) -> ASGIApp:
+    """The HTTP face of a running service."""
+    settings = service.settings
+    health = Health(service.layout, service.monitor, admission, settings.health_grace_s)
+    app = FastAPI(
+        title="PaddleOCR-VL Service",
+        version=__version__,
+        description="A document in, its Markdown and blocks out.",
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        redoc_url=None,
+    )
+    problems.install(app)
+    app.include_router(ops.routes(health))
+    dialect = ocr.Dialect(
+        service.pipeline, service.fetcher, health, settings.max_body_mb << 20, settings.vlm_model_name
+    )
+    app.include_router(ocr.routes(dialect))
+    openapi.install(app, ocr.SHAPES, keys=bool(settings.gateway_api_keys))
+    return RequestLog(Keys(app, [key.get_secret_value() for key in settings.gateway_api_keys]))
+
+
+def _load_detector(settings: Settings) -> Detector:
+    return load_detector(
+        settings.layout_detector,
+        model_name=settings.layout_model_name,
+        model_dir=settings.layout_model_dir,
+        engine=settings.layout_engine,
+        device=settings.layout_device,
+    )

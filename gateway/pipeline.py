@@ -1,0 +1,197 @@
+"""The one room that knows the order of the stages: decode, layout, crops, recognition, assembly.
+
+A document's pages flow side by side, each through its stages as soon as there is room, and come out in page order.
+What is bounded: pages with pixels in memory (for all documents together), and pages of one document begun and not
+yet taken by the caller, so that a slow caller holds back its own document only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from gateway import metrics
+from gateway.assemble import Style, assemble
+from gateway.document import (
+    Failure,
+    Options,
+    Page,
+    PageResult,
+    Pixels,
+    Planned,
+    Reading,
+    Recognition,
+    Task,
+    Usage,
+)
+from gateway.errors import LayoutFailed, RegionFailed, one_error
+from gateway.intake.pages import Decoder, Document
+from gateway.layout.owner import Layout
+from gateway.regions import Rules, crop, encode_jpeg, picture, plan, plan_whole_page
+from gateway.vlm.client import Recognizer
+
+Outcome = Recognition | Failure
+
+WHOLE_PAGE = "whole-page"
+
+
+@dataclass(slots=True)
+class _Slot:
+    """The place of one page in the order of its document."""
+
+    number: int
+    done: anyio.Event = field(default_factory=anyio.Event)
+    result: PageResult | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A document being read: `layout` names the detector, `pages` gives each page once, in order."""
+
+    layout: str
+    pages: AsyncIterator[PageResult]
+
+
+class Pipeline:
+    """Reads documents, any number at once. `pages_in_memory` bounds them together, `pages_ahead` each one."""
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        layout: Layout,
+        recognizer: Recognizer,
+        *,
+        pages_in_memory: int = 16,
+        pages_ahead: int = 8,
+    ) -> None:
+        self._decoder = decoder
+        self._layout = layout
+        self._recognizer = recognizer
+        self._room = anyio.CapacityLimiter(pages_in_memory)
+        self._pages_ahead = pages_ahead
+
+    @asynccontextmanager
+    async def read(self, data: bytes, options: Options) -> AsyncIterator[Run]:
+        """Read the document in `data` for the body of the `async with`; leaving it cancels what is not done.
+
+        Raises the errors of intake (`BadDocument`, `TooLarge`, `Unsupported`, `InvalidRequest` for `pages`) and, out
+        of the iteration, `BackendError`. A region that cannot be read is a `Failure` in its block.
+        """
+        with one_error():
+            async with self._decoder.open(data, options.pages) as document, anyio.create_task_group() as tasks:
+                begun, slots = anyio.create_memory_object_stream[_Slot](self._pages_ahead)
+                tasks.start_soon(self._begin_pages, document, options, begun)
+                with slots:
+                    yield Run(self._layout.name if options.layout else WHOLE_PAGE, _in_order(slots))
+                tasks.cancel_scope.cancel()
+
+    async def _begin_pages(self, document: Document, options: Options, begun: MemoryObjectSendStream[_Slot]) -> None:
+        async with begun, anyio.create_task_group() as tasks:
+            for number in document.numbers:
+                slot = _Slot(number)
+                await begun.send(slot)
+                await self._room.acquire_on_behalf_of(slot)
+                tasks.start_soon(self._read_page, document, options, slot)
+
+    async def _read_page(self, document: Document, options: Options, slot: _Slot) -> None:
+        try:
+            timings: dict[str, float] = {}
+            with _timed(timings, "decode"):
+                page = await document.page(slot.number)
+            slot.result = await self._read_pixels(page, options, timings)
+        finally:
+            self._room.release_on_behalf_of(slot)
+        slot.done.set()
+
+    async def _read_pixels(self, page: Page, options: Options, timings: dict[str, float]) -> PageResult:
+        outcomes: dict[int, Outcome] = {}
+        with _timed(timings, "layout"):
+            planned, failure = await self._plan(page, options)
+        if failure is not None:
+            outcomes[0] = failure
+        with _timed(timings, "recognition"):
+            async with anyio.create_task_group() as tasks:
+                for index, item in enumerate(planned):
+                    if item.reading is not None and index not in outcomes:
+                        read = partial(self._read_region, page.pixels, item.reading, options.language)
+                        tasks.start_soon(_keep, outcomes, index, read)
+        finish = partial(_assembled, page, planned, outcomes, options, timings)
+        result = await anyio.to_thread.run_sync(finish)
+        _count(result)
+        return result
+
+    async def _plan(self, page: Page, options: Options) -> tuple[tuple[Planned, ...], Failure | None]:
+        """The blocks of a page; a page whose layout could not be found is one block that says so."""
+        if not options.layout:
+            return plan_whole_page(page.width, page.height, options.task), None
+        try:
+            regions = await self._layout.detect(page.pixels)
+        except LayoutFailed as error:
+            return plan_whole_page(page.width, page.height, Task.OCR), Failure(error.code, error.detail)
+        return plan(regions, Rules()), None
+
+    async def _read_region(self, pixels: Pixels, reading: Reading, language: str) -> Outcome:
+        try:
+            return await self._recognizer.read(partial(_jpeg, pixels, reading), reading.task, language=language)
+        except RegionFailed as error:
+            return Failure(error.code, error.detail)
+
+
+async def _keep(outcomes: dict[int, Outcome], index: int, read: Callable[[], Awaitable[Outcome]]) -> None:
+    outcomes[index] = await read()
+
+
+async def _in_order(slots: MemoryObjectReceiveStream[_Slot]) -> AsyncIterator[PageResult]:
+    async for slot in slots:
+        await slot.done.wait()
+        assert slot.result is not None
+        yield slot.result
+
+
+def _jpeg(pixels: Pixels, reading: Reading) -> bytes:
+    return encode_jpeg(crop(pixels, reading))
+
+
+def _assembled(
+    page: Page,
+    planned: Sequence[Planned],
+    outcomes: Mapping[int, Outcome],
+    options: Options,
+    timings: dict[str, float],
+) -> PageResult:
+    done = assemble(planned, outcomes, page.width, Style())
+    images = {}
+    if options.images == "inline":
+        images = {path: encode_jpeg(picture(page.pixels, region)) for path, region in done.pictures.items()}
+    read = [outcome for outcome in outcomes.values() if isinstance(outcome, Recognition)]
+    usage = Usage(
+        pages=1,
+        regions=len(done.blocks),
+        failed_regions=sum(block.error is not None for block in done.blocks),
+        prompt_tokens=sum(recognition.prompt_tokens for recognition in read),
+        completion_tokens=sum(recognition.completion_tokens for recognition in read),
+    )
+    return PageResult(page.number, page.width, page.height, done.blocks, done.markdown, usage, images, timings)
+
+
+def _count(result: PageResult) -> None:
+    metrics.PAGES.inc()
+    metrics.REGIONS.labels(outcome="failed").inc(result.usage.failed_regions)
+    metrics.REGIONS.labels(outcome="read").inc(result.usage.regions - result.usage.failed_regions)
+    for stage, ms in result.timings_ms.items():
+        metrics.STAGE_SECONDS.labels(stage=stage).inc(ms / 1000)
+
+
+@contextmanager
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    begun = time.monotonic()
+    try:
+        yield
+    finally:
+        timings[stage] = (time.monotonic() - begun) * 1000

@@ -1,0 +1,65 @@
+"""The life of the gateway's process: listen, drain on SIGTERM, end."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import anyio
+import uvicorn
+
+from gateway.api.admission import Admission
+from gateway.app import build_app, open_service
+from gateway.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server that leaves the signals to `serve`, which drains before it stops listening."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. While draining, the port stays open: new requests are told 503, running ones
+    finish within `DRAIN_S`; a second signal ends the drain at once."""
+    admission = Admission(settings.max_queued_requests, settings.request_timeout_s)
+    async with open_service(settings) as service:
+        config = uvicorn.Config(
+            build_app(service, admission),
+            host=settings.gateway_host,
+            port=settings.gateway_port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        )
+        server = Server(config)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_stop_on_signal, server, admission, settings.drain_s)
+            await server.serve()
+            tasks.cancel_scope.cancel()
+
+
+async def _stop_on_signal(server: uvicorn.Server, admission: Admission, drain_s: float) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        signum = await anext(signals)
+        log.info("signal %s: draining %d requests for at most %g s", signum.name, admission.admitted, drain_s)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_end_on_signal, signals, tasks.cancel_scope)
+            await admission.drain(drain_s)
+            tasks.cancel_scope.cancel()
+        await admission.drain(0)
+        server.should_exit = True
+
+
+async def _end_on_signal(signals: AsyncIterator[signal.Signals], scope: anyio.CancelScope) -> None:
+    signum = await anext(signals)
+    log.warning("signal %s again: ending the drain", signum.name)
+    scope.cancel()
