@@ -1,0 +1,82 @@
+"""One backend as this process knows it: what probes said of it, and what our own requests met there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import anyio
+
+Status = Literal["ready", "starting", "unreachable", "unhealthy", "hung"]
+
+
+@dataclass(frozen=True, slots=True)
+class BackendState:
+    """What is known of a backend at one moment; `detail` says why it is not ready.
+
+    `latency_ms` is that of the last `/health` answer; the stamps are ISO 8601 in UTC.
+    """
+
+    url: str
+    status: Status
+    model: str | None = None
+    latency_ms: float | None = None
+    checked_at: str | None = None
+    last_ready_at: str | None = None
+    detail: str | None = None
+
+
+class Backend:
+    """An OpenAI base URL and the requests of ours that are in flight there."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self.state = BackendState(self.url, "starting", detail="not probed yet")
+        self.takes_pixels = True
+        """Whether requests may carry `mm_processor_kwargs`; False once it refused one."""
+        self.taken = 0
+        """Requests ever given to it."""
+        self.answered_at = float("-inf")
+        """Monotonic time of the last answer to a request of ours."""
+        self._busy_since = 0.0
+        self._running: set[anyio.CancelScope] = set()
+
+    @property
+    def ready(self) -> bool:
+        return self.state.status == "ready"
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._running)
+
+    @property
+    def root(self) -> str:
+        """Where `/health` and `/metrics` are."""
+        return self.url.removesuffix("/v1")
+
+    def quiet_for(self) -> float:
+        """Seconds that requests have been in flight here without any being answered; 0 when there are none."""
+        if not self._running:
+            return 0.0
+        return anyio.current_time() - max(self._busy_since, self.answered_at)
+
+    @contextmanager
+    def request(self, limit: float) -> Iterator[anyio.CancelScope]:
+        """A request of ours, cancelled (as the scope tells) after `limit` seconds or by `abandon`."""
+        if not self._running:
+            self._busy_since = anyio.current_time()
+        self.taken += 1
+        with anyio.move_on_after(limit) as scope:
+            self._running.add(scope)
+            try:
+                yield scope
+            finally:
+                self._running.discard(scope)
+
+    def abandon(self) -> int:
+        """Cancel all requests in flight, which will get no answer any more; returns how many."""
+        for scope in self._running:
+            scope.cancel("the backend is gone")
+        return len(self._running)

@@ -1,0 +1,103 @@
+"""Questions to a backend about itself: is it there, does its engine move, does it read."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import anyio
+import httpx
+from PIL import Image
+
+from gateway.document import Task
+from gateway.vlm import wire
+from gateway.vlm.setbacks import Away, Setback
+from gateway.vlm.transport import translated
+
+_TOKENS = re.compile(r"^vllm:generation_tokens_total(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one probe saw; `model` is the served name, the wanted one where several are served."""
+
+    status: Literal["ready", "unreachable", "unhealthy"]
+    model: str | None = None
+    latency_ms: float | None = None
+    detail: str | None = None
+
+
+async def look(http: httpx.AsyncClient, root: str, base: str, wanted: str, limit: float) -> Finding:
+    """Ask `/health`, and `/models` for the name; no longer than `limit` seconds.
+
+    `unreachable` is no connection; a backend that accepts one and does not answer with 200 is `unhealthy`. One without
+    a `/health` is judged by `/models` alone.
+    """
+    try:
+        with anyio.fail_after(limit), translated():
+            began = anyio.current_time()
+            health = await http.get(f"{root}/health")
+            latency_ms = round(1000 * (anyio.current_time() - began), 1)
+            models = await http.get(f"{base}/models")
+    except TimeoutError:
+        return Finding("unhealthy", detail=f"no answer within {limit:g} s")
+    except Away as exc:
+        return Finding("unreachable", detail=_sentence(exc))
+    except Setback as exc:
+        return Finding("unhealthy", detail=_sentence(exc))
+    if health.status_code != 200 and (health.status_code != 404 or models.status_code != 200):
+        return Finding("unhealthy", latency_ms=latency_ms, detail=f"/health answers {health.status_code}")
+    names = _names(models)
+    if names and wanted not in names:
+        return Finding("unhealthy", names[0], latency_ms, f"it does not serve the model `{wanted}`")
+    return Finding("ready", wanted if names else None, latency_ms)
+
+
+def _sentence(exc: Exception) -> str:
+    return str(exc).split(":")[0]
+
+
+def _names(models: httpx.Response) -> list[str]:
+    """The served models; none where the backend does not tell."""
+    if models.status_code != 200:
+        return []
+    try:
+        return [str(entry["id"]) for entry in models.json()["data"]]
+    except (ValueError, LookupError, TypeError):
+        return []
+
+
+async def generated_tokens(http: httpx.AsyncClient, root: str, limit: float) -> float | None:
+    """The engine's own count of tokens, its heartbeat; None where the backend keeps none or does not say."""
+    try:
+        with anyio.fail_after(limit), translated():
+            text = (await http.get(f"{root}/metrics")).text
+        counts = [float(value) for value in _TOKENS.findall(text)]
+    except (Setback, TimeoutError, ValueError):
+        return None
+    return sum(counts) if counts else None
+
+
+async def reads(http: httpx.AsyncClient, base: str, model: str, limit: float) -> bool:
+    """Whether the backend reads a small blank picture within `limit` seconds: the only proof that it works."""
+    body = wire.request(model, Task.OCR, _blank(), pixels=False)
+    try:
+        with anyio.fail_after(limit), translated():
+            headers = {"content-type": "application/json"}
+            response = await http.post(f"{base}/chat/completions", content=body, headers=headers)
+        if response.status_code != 200:
+            return False
+        wire.completion(response.content)
+    except (Setback, TimeoutError):
+        return False
+    return True
+
+
+@cache
+def _blank() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (56, 56), "white").save(file, "JPEG")
+    return wire.encoded(file.getvalue())

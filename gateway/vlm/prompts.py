@@ -1,0 +1,44 @@
+"""What the model is asked for each task, and how large a crop it looks at (PaddleX 3.7.2, `paddleocr_vl` pipeline)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from gateway.document import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One task in the model's own terms; `min_pixels` and `max_pixels` bound width times height of the crop."""
+
+    text: str
+    min_pixels: int = 112_896
+    max_pixels: int = 1_003_520
+    max_tokens: int = 4096
+    skip_special_tokens: bool = True
+
+
+PROMPTS = {
+    Task.OCR: Prompt("OCR:"),
+    Task.TABLE: Prompt("Table Recognition:"),
+    Task.FORMULA: Prompt("Formula Recognition:"),
+    Task.CHART: Prompt("Chart Recognition:"),
+    Task.SEAL: Prompt("Seal Recognition:"),
+    # the places of the words come back as special tokens
+    Task.SPOTTING: Prompt("Spotting:", max_pixels=1_605_632, skip_special_tokens=False),
+}
+
+
+def fitted(width: int, height: int, task: Task) -> tuple[int, int]:
+    """The size to send a crop of `width` times `height` pixels at: smaller where it is over the task's `max_pixels`.
+
+    The model would scale it down itself; a backend may refuse to be told how far (`mm_processor_kwargs`), and the
+    pixels cost on the wire.
+    """
+    budget = PROMPTS[task].max_pixels
+    if width * height <= budget:
+        return width, height
+    scale = math.sqrt(budget / (width * height))
+    fit_width = min(max(1, int(width * scale)), budget)
+    return fit_width, max(1, min(int(height * scale), budget // fit_width))

@@ -1,0 +1,31 @@
+"""Why one attempt came to nothing, for a reason that may pass. None of these leaves the room."""
+
+from __future__ import annotations
+
+
+class Setback(Exception):
+    """`wait` seconds is how long the backend asked to be left alone, None if it did not say."""
+
+    def __init__(self, why: str, *, wait: float | None = None) -> None:
+        super().__init__(why)
+        self.wait = wait
+
+
+class Away(Setback):
+    """The backend takes no work: refused connections, 429, 503, shutting down. Never the crop's fault."""
+
+
+class Broke(Setback):
+    """No whole answer came: reset, timed out, 5xx. The crop's fault or the backend's."""
+
+
+class TimedOut(Broke):
+    """No answer within the time of one request."""
+
+
+class Garbled(Setback):
+    """An answer came that is none: not JSON, not a completion, an unknown `finish_reason`."""
+
+
+class PixelsRefused(Exception):
+    """The backend lets no request set `mm_processor_kwargs` (vLLM 0.33.0 without `--trust-request-mm-kwargs`)."""

@@ -1,0 +1,73 @@
+"""One chat completion in bytes: the request for a crop, and what a 200 says."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from gateway.document import Recognition, Task
+from gateway.vlm.prompts import PROMPTS
+from gateway.vlm.setbacks import Away, Garbled
+
+_MARK = "\0"
+
+
+def encoded(jpeg: bytes) -> bytes:
+    """The picture as it stands in a request."""
+    return b64encode(jpeg)
+
+
+def request(model: str, task: Task, picture: bytes, *, pixels: bool) -> bytes:
+    """The JSON body for an `encoded` picture; with `pixels` it carries the task's `mm_processor_kwargs`."""
+    head, tail = _frame(model, task, pixels)
+    return b"".join((head, picture, tail))
+
+
+@lru_cache(maxsize=64)
+def _frame(model: str, task: Task, pixels: bool) -> tuple[bytes, bytes]:
+    """What stands before and after the picture, so that no JSON encoder walks over megabytes of base64."""
+    prompt = PROMPTS[task]
+    content = [
+        {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{_MARK}"}},
+        {"type": "text", "text": prompt.text},
+    ]
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": [{"role": "user", "content": content}],
+        "temperature": 0,
+        "max_completion_tokens": prompt.max_tokens,
+        "skip_special_tokens": prompt.skip_special_tokens,
+    }
+    if pixels:
+        body["mm_processor_kwargs"] = {"min_pixels": prompt.min_pixels, "max_pixels": prompt.max_pixels}
+    head, tail = json.dumps(body).split(json.dumps(_MARK)[1:-1])
+    return head.encode(), tail.encode()
+
+
+def completion(content: bytes) -> Recognition:
+    """What the body of a 200 says.
+
+    Only `stop` and `length` are results: vLLM sends `abort` with part of the text while it shuts down (`Away`);
+    anything else is `Garbled`.
+    """
+    try:
+        answer = json.loads(content)
+        choice = answer["choices"][0]
+        text, reason = choice["message"]["content"], choice["finish_reason"]
+        usage = answer.get("usage") or {}
+    except (ValueError, LookupError, TypeError, AttributeError) as exc:
+        raise Garbled("the answer is no chat completion") from exc
+    if reason == "abort":
+        raise Away("the answer was aborted")
+    if reason not in ("stop", "length") or not isinstance(text, str):
+        raise Garbled(f"the answer ended with {reason!r} and a content of type {type(text).__name__}")
+    tokens = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    return Recognition(text, cut=reason == "length", prompt_tokens=tokens[0], completion_tokens=tokens[1])
+
+
+def _count(usage: Mapping[str, object], name: str) -> int:
+    count = usage.get(name)
+    return count if isinstance(count, int) else 0
