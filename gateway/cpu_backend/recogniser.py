@@ -1,0 +1,92 @@
+"""Lines to text, by RapidOCR and Tesseract together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from gateway.cpu_backend.rapid import RapidOcr
+from gateway.cpu_backend.script import CYRILLIC, beyond_doubt, cyrillic, prefers_tesseract, sparse, unified
+from gateway.cpu_backend.tesseract import Guess, Tesseract
+from gateway.document import Pixels
+from gateway.errors import RegionFailed
+
+log = logging.getLogger(__name__)
+
+Checkpoint = Callable[[], None]
+"""Called between steps; what it raises ends the reading."""
+
+_DATA = {
+    "be": "bel", "bg": "bul", "kk": "kaz", "ky": "kir", "mk": "mkd", "mn": "mon",
+    "sr": "srp", "tg": "tgk", "tt": "tat", "uk": "ukr",
+}  # fmt: skip
+"""Tesseract's data for a language other than Russian, where it is installed."""
+
+
+class LineRecogniser:
+    """Reads upright lines: Latin letters, Chinese and Japanese by RapidOCR, Cyrillic by Tesseract, if there is one."""
+
+    def __init__(self, rapid: RapidOcr, tesseract: Tesseract | None) -> None:
+        self._rapid = rapid
+        self._tesseract = tesseract if tesseract is not None and "rus" in tesseract.languages else None
+
+    @property
+    def reads_cyrillic(self) -> bool:
+        return self._tesseract is not None
+
+    def read(self, lines: Sequence[Pixels], language: str, checkpoint: Checkpoint) -> list[str]:
+        """The text of each line, "" where none was made out.
+
+        `language`, ISO 639 or "", says what to expect: with a language written in Cyrillic Tesseract reads first, with
+        another one it is not asked; without one it is asked where RapidOCR's reading is in doubt.
+        Raises `RegionFailed` where the language wants Tesseract and there is none.
+        """
+        if language in CYRILLIC:
+            if self._tesseract is None:
+                raise RegionFailed(
+                    "Cyrillic text needs Tesseract with its Russian data, and they are not installed here "
+                    "(Debian: tesseract-ocr, tesseract-ocr-rus).",
+                    code="language_unavailable",
+                )
+            return self._tesseract_first(self._tesseract, lines, language, checkpoint)
+        if self._tesseract is None or language or not lines:
+            return [self._latin(line, checkpoint) for line in lines]
+        longest = max(range(len(lines)), key=lambda index: lines[index].shape[1])
+        if len(lines) > 2 and _sparse(self._latin(lines[longest], checkpoint), lines[longest]):
+            return self._tesseract_first(self._tesseract, lines, "ru", checkpoint)
+        return self._rapid_first(self._tesseract, lines, checkpoint)
+
+    def _latin(self, line: Pixels, checkpoint: Checkpoint) -> str:
+        checkpoint()
+        return self._rapid.read(line)
+
+    def _tesseract_first(
+        self, tesseract: Tesseract, lines: Sequence[Pixels], language: str, checkpoint: Checkpoint
+    ) -> list[str]:
+        """Lines in which Tesseract sees no Cyrillic are RapidOCR's, if it makes more of them than gaps."""
+        guesses = tesseract.read(lines, self._data(tesseract, language), checkpoint)
+        texts = []
+        for line, guess in zip(lines, guesses, strict=True):
+            text = "" if cyrillic(guess) else self._latin(line, checkpoint)
+            texts.append(text if text and not _sparse(text, line) else unified(guess.text) or text)
+        return texts
+
+    def _rapid_first(self, tesseract: Tesseract, lines: Sequence[Pixels], checkpoint: Checkpoint) -> list[str]:
+        texts = [self._latin(line, checkpoint) for line in lines]
+        doubtful = [
+            index for index, line in enumerate(lines) if not beyond_doubt(texts[index], line.shape[1], line.shape[0])
+        ]
+        guesses = tesseract.read([lines[index] for index in doubtful], self._data(tesseract, "ru"), checkpoint)
+        for index, guess in zip(doubtful, guesses, strict=True):
+            if prefers_tesseract(texts[index], guess, is_sparse=_sparse(texts[index], lines[index])):
+                texts[index] = unified(guess.text)
+        return texts
+
+    def _data(self, tesseract: Tesseract, language: str) -> str:
+        own = _DATA.get(language[:2], "rus")
+        wanted = [own if own in tesseract.languages else "rus", "eng"]
+        return "+".join(data for data in wanted if data in tesseract.languages)
+
+
+def _sparse(text: str, line: Pixels) -> bool:
+    return sparse(text, line.shape[1], line.shape[0])

@@ -1,0 +1,120 @@
+"""Tables in OTSL: `<fcel>` a cell with text, `<ecel>` an empty one, `<lcel>`, `<ucel>` and `<xcel>` parts of the cell to
+the left, above or both, `<nl>` the end of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gateway.cpu_backend.lines import Line, rows
+from gateway.cpu_backend.ruling import Cell, Table
+from gateway.document import Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A cell and what is written in it."""
+
+    text: str
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+
+
+def lines_by_cell(table: Table, lines: Sequence[Line], text_height: float) -> list[list[Line]]:
+    """For each cell its lines in reading order, cut off at the cell's edges; a cell with ink and no line is one line."""
+    found = []
+    for cell in table.cells:
+        inside = [part for line in lines if (part := _within(line, cell)) is not None]
+        inside = [line for row in rows(inside) for line in row] or _ink(table.picture, cell, text_height)
+        found.append(inside)
+    return found
+
+
+def otsl(cells: Sequence[Written]) -> str:
+    """The table; places that no cell takes are empty cells."""
+    height, width = max(cell.rows[1] for cell in cells), max(cell.columns[1] for cell in cells)
+    grid = [["<ecel>"] * width for _ in range(height)]
+    for cell in cells:
+        (top, bottom), (left, right) = cell.rows, cell.columns
+        for row in range(top, bottom):
+            for column in range(left, right):
+                grid[row][column] = {(True, False): "<ucel>", (False, True): "<lcel>"}.get(
+                    (row > top, column > left), "<xcel>"
+                )
+        grid[top][left] = f"<fcel>{cell.text}" if cell.text else "<ecel>"
+    return "".join("".join(row) + "<nl>" for row in grid)
+
+
+def by_gaps(found: Sequence[Sequence[tuple[Line, str]]]) -> str:
+    """A table without rules, from rows of lines and their texts: columns are where hardly a row has text.
+
+    Falls back to a line of text for each row where there are no columns.
+    """
+    starts = _columns([line for row in found for line, _ in row], len(found))
+    if len(starts) < 2 or len(found) < 2:
+        return "\n".join(" ".join(text for _, text in row) for row in found)
+    cells = []
+    for index, row in enumerate(found):
+        texts: dict[int, list[str]] = {}
+        for line, text in row:
+            texts.setdefault(sum(start <= line.bounds[0] for start in starts[1:]), []).append(text)
+        cells += [Written(" ".join(texts.get(column, [])), (index, index + 1), (column, column + 1))
+                  for column in range(len(starts))]
+    return otsl(cells)
+
+
+def _columns(lines: Sequence[Line], amount: int) -> list[float]:
+    """Where columns begin: behind a gap as wide as half a line is high that at most a tenth of the rows crosses."""
+    if not lines:
+        return []
+    end = int(max(line.bounds[2] for line in lines)) + 1
+    covered = np.zeros(end + 1, int)
+    for line in lines:
+        covered[max(int(line.bounds[0]), 0) : int(line.bounds[2])] += 1
+    filled = covered > 0.1 * amount
+    gap = 0.5 * float(np.median([line.height for line in lines]))
+    starts, empty = [], end
+    for x in range(end):
+        if filled[x]:
+            if empty >= gap:
+                starts.append(float(x))
+            empty = 0
+        else:
+            empty += 1
+    return starts
+
+
+def _within(line: Line, cell: Cell) -> Line | None:
+    """The part of a line inside a cell: all of it, a piece cut at the cell's edges, or None for hardly any."""
+    x0, y0, x1, y1 = line.bounds
+    left, top, right, bottom = cell.bbox
+    width, height = min(x1, right) - max(x0, left), min(y1, bottom) - max(y0, top)
+    if width < 0.3 * min(line.width, line.height) or height < 0.5 * line.height:
+        return None
+    if width >= x1 - x0 and height >= y1 - y0:
+        return line
+    return Line.box(max(x0, left), max(y0, top), min(x1, right), min(y1, bottom))
+
+
+def _ink(picture: Pixels, cell: Cell, text_height: float) -> list[Line]:
+    """The cell's ink as one line at least as high as the others, [] if there is hardly any."""
+    left, top, right, bottom = cell.bbox
+    grey = picture[top + 2 : bottom - 2, left + 2 : right - 2].mean(axis=2)
+    if grey.size == 0:
+        return []
+    dark = grey < np.median(grey) - 60
+    ys, xs = np.flatnonzero(dark.sum(axis=1) > 1), np.flatnonzero(dark.any(axis=0))
+    if not len(ys) or not len(xs) or dark.sum() < 0.05 * text_height**2:
+        return []
+    margin = 0.25 * text_height
+    middle, half = float(top + 2 + (ys[0] + ys[-1]) / 2), max((ys[-1] - ys[0]) / 2 + margin, text_height / 2)
+    return [
+        Line.box(
+            max(left + 2 + xs[0] - margin, left),
+            max(middle - half, top),
+            min(left + 2 + xs[-1] + margin, right),
+            min(middle + half, bottom),
+        )
+    ]
