@@ -28,14 +28,14 @@ def _results(blocks: Sequence[Block], page: int) -> Iterator[FlatResult]:
     for block in blocks:
         if block.spots:
             yield from (FlatResult(spot.text, _around(spot), block.score, page) for spot in block.spots)
-        elif text := plain_text(block):
+        elif (text := plain_text(block)).strip():
             yield FlatResult(text, block.bbox, block.score, page)
 
 
 def plain_text(block: Block) -> str:
     """A block's text without HTML, and without the `$$` around a formula; a table's cells set apart by tabs."""
     if block.label == "table" and "<table" in block.content:
-        return "\n".join("\t".join(" ".join(cell.text.split()) for cell in row) for row in rows(block.content)).strip()
+        return "\n".join("\t".join(" ".join(cell.text.split()) for cell in row) for row in rows(block.content))
     if "formula" in block.label:
         return block.content.strip().strip("$").strip()
     return block.content.strip()

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import zip_longest
 
 from gateway.document import Block
 
@@ -176,7 +177,7 @@ def _one_line(text: str) -> str:
 
 
 def _with_formula_numbers(blocks: Sequence[Block]) -> Iterator[Block]:
-    for block, after in zip(blocks, [*blocks[1:], None], strict=True):
+    for block, after in zip_longest(blocks, blocks[1:]):
         if block.label in ("display_formula", "formula") and after is not None and after.label == "formula_number":
             formula = block.content.replace("$$", "")
             yield replace(block, content=rf"$${formula} \tag*{{{after.content}}}$$")

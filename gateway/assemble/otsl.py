@@ -11,6 +11,7 @@ import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import median_low
 
 _TOKEN = re.compile(r"<(fcel|ecel|lcel|ucel|xcel|nl)>")
 _CONTINUES = frozenset({"lcel", "ucel", "xcel"})
@@ -43,7 +44,8 @@ def parse(answer: str) -> Grid:
     """The grid of an answer in OTSL; for an answer without any token, a row for each of its lines."""
     if not _TOKEN.search(answer):
         return tuple((Cell(line.strip()),) for line in answer.splitlines() if line.strip())
-    rows = _squared([row for row in _rows(answer) if row])
+    filled = [row for row in _rows(answer) if row]
+    rows = _squared(filled) if filled else []
     return tuple(tuple(_cells(rows, index)) for index in range(len(rows)))
 
 
@@ -75,9 +77,8 @@ def _squared(rows: list[list[_Slot]]) -> list[list[_Slot]]:
 
     The number of changes is least at the median length, and only grows from there: the nearest width allowed is best.
     """
-    lengths = sorted(map(len, rows))
-    filled = max((index + 1 for row in rows for index, slot in enumerate(row) if slot.token == "fcel"), default=0)
-    width = max(lengths[(len(lengths) - 1) // 2], filled)
+    needed = max((index + 1 for row in rows for index, slot in enumerate(row) if slot.token == "fcel"), default=0)
+    width = max(median_low(map(len, rows)), needed)
     if len(rows) * width > _MOST_PADDED:
         return rows
     return [row[:width] + [_Slot("ecel") for _ in range(width - len(row))] for row in rows]
