@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import Literal
 
 from gateway.errors import LayoutUnavailable
+from gateway.layout.cpu import CpuLayout
 from gateway.layout.detector import Detector
 from gateway.layout.paddlex import PaddleXLayout, unusable
 from gateway.layout.whole_page import WholePage
@@ -56,11 +57,9 @@ def _best(model_name: str, model_dir: str, engine: str) -> Literal["paddlex", "c
 
 def _cpu() -> Detector:
     try:
-        from gateway.layout.cpu import CpuLayout
-
         return CpuLayout()
-    except ImportError as exc:
+    except (ImportError, FileNotFoundError) as exc:
         raise LayoutUnavailable(
-            "The cpu detector is not installed: it comes with the extra cpu (pip install 'paddleocr-vl-service[cpu]') "
-            "and with scripts/install.sh, which adds rapid-layout."
+            f"The cpu detector is not installed ({exc}): it comes with the extra cpu "
+            "(pip install 'paddleocr-vl-service[cpu]') and with scripts/install.sh, which adds rapid-layout."
         ) from exc
