@@ -134,6 +134,10 @@ class Standin:
         self._thread.join(10)
         self._listener.close()
 
+    def close_door(self) -> None:
+        """Refuse new connections, close idle ones, and leave those in use as they are."""
+        self._server.should_exit = True
+
     def __enter__(self) -> Self:
         self.start()
         return self

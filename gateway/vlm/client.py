@@ -18,7 +18,7 @@ from gateway.vlm import refusals, wire
 from gateway.vlm.backends import Backend
 from gateway.vlm.monitor import Monitor
 from gateway.vlm.patience import Patience
-from gateway.vlm.setbacks import Away, Garbled, PixelsRefused, Setback, TimedOut
+from gateway.vlm.setbacks import Away, Garbled, PixelsRefused, Refused, Setback, TimedOut
 from gateway.vlm.transport import open_client, pieces, translated
 
 log = logging.getLogger(__name__)
@@ -41,10 +41,10 @@ class _Crop:
 class Recognizer:
     """Reads crops at the monitor's backends, `in_flight` at once at each.
 
-    A seat is taken before a crop is made and kept until it is read, pauses between attempts included: so there never are
-    more crops in memory than seats, and while a backend is away, nothing is cropped for it. `request_limit` seconds
-    bound one request, `attempts` the setbacks of one crop, `patience` how many seconds after the backends went away
-    reads still wait for them. `crop_threads` threads make crops.
+    A seat is taken before a crop is made and kept until it is read, pauses between attempts included: crops in memory
+    never outnumber the seats, and while a backend is away, nothing is cropped for it. `request_limit` seconds bound one
+    request, `attempts` the setbacks of one crop, `patience` how many seconds after the backends went away reads still
+    wait for them. `crop_threads` threads make crops.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Recognizer:
         self._http: httpx.AsyncClient
 
     async def __aenter__(self) -> Self:
-        self._http = open_client()
+        self._http = open_client(int(self._seats.total_tokens))
         return self
 
     async def __aexit__(
@@ -138,7 +138,7 @@ class Recognizer:
         except Setback as exc:
             log.warning("%s: %s", backend.url, exc)
             tried.add(backend)
-            self._monitor.failed(backend, refused=isinstance(exc.__cause__, httpx.ConnectError))
+            self._monitor.failed(backend, refused=isinstance(exc, Refused))
             raise
 
     def _choose(self, tried: set[Backend]) -> Backend:

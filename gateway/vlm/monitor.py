@@ -60,7 +60,7 @@ class Monitor:
         self._not_ready_since: dict[Backend, float] = {}
 
     async def __aenter__(self) -> Self:
-        self._http = open_client()
+        self._http = open_client(4 * len(self.backends))
         return self
 
     async def __aexit__(

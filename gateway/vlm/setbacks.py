@@ -15,6 +15,10 @@ class Away(Setback):
     """The backend takes no work: refused connections, 429, 503, shutting down. Never the crop's fault."""
 
 
+class Refused(Away):
+    """No connection came about: nothing listens there."""
+
+
 class Broke(Setback):
     """No whole answer came: reset, timed out, 5xx. The crop's fault or the backend's."""
 

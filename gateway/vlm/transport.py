@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from gateway.vlm.setbacks import Away, Broke
+from gateway.vlm.setbacks import Away, Broke, Refused
 
 CONNECT_LIMIT: Final = 5.0
 """Seconds."""
@@ -26,15 +27,15 @@ _PIECE: Final = 1 << 19
 """Bytes; aiohttp warns of bodies over 1 MiB in one piece, as writing them blocks the event loop."""
 
 
-def open_client() -> httpx.AsyncClient:
-    """A client for backends: no pool limit (who asks bounds itself), no proxy from the environment, no cookies."""
+def open_client(connections: int) -> httpx.AsyncClient:
+    """A client for backends: so many `connections` at once, no proxy from the environment, no cookies."""
     # the session brings its own TLS context; `verify` only keeps the transport from loading a second one
-    transport = AiohttpTransport(client=_session, verify=False)
+    transport = AiohttpTransport(client=partial(_session, connections), verify=False)
     return httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(None, connect=CONNECT_LIMIT), trust_env=False)
 
 
-def _session() -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE)
+def _session(connections: int) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=_KEEP_ALIVE)
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
@@ -46,13 +47,13 @@ async def pieces(body: bytes) -> AsyncIterator[bytes]:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """`Away` where no connection came about, `Broke` where one was lost."""
+    """`Refused` or `Away` where no connection came about, `Broke` where one was lost."""
     try:
         yield
-    except httpx.ConnectError as exc:
-        raise Away(f"no connection: {exc}") from exc
     except (httpx.TransportError, aiohttp.ClientError) as exc:
-        # httpx-aiohttp calls every lost connection a ConnectTimeout; the cause tells
+        # httpx-aiohttp 0.2.0 calls a refused connection and a lost one a ConnectTimeout alike; the cause tells
+        if isinstance(exc.__cause__, aiohttp.ClientConnectorError):
+            raise Refused(f"no connection: {exc}") from exc
         if isinstance(exc.__cause__, aiohttp.ConnectionTimeoutError):
             raise Away(f"no connection within {CONNECT_LIMIT:g} s") from exc
-        raise Broke(f"connection lost: {exc!r}") from exc
+        raise Broke(f"connection lost: {exc}") from exc

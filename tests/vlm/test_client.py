@@ -285,31 +285,6 @@ async def test_a_cancelled_read_closes_its_connection(vlm: Standin, jpeg: bytes)
     await vlm.until(lambda: vlm.requests[0].outcome == "gone")
 
 
-async def test_a_storm_of_cancellations_leaves_every_seat_usable(vlm: Standin, jpeg: bytes) -> None:
-    """After hundreds of reads cancelled at random moments, all seats still work at once and none is stuck."""
-    rng, seats = random.Random(7), 8
-    vlm.fail(slow=0.01)
-    async with reading(vlm.url, in_flight=seats) as recognizer:
-
-        async def short_lived() -> None:
-            for _ in range(40):
-                with anyio.move_on_after(rng.random() * 0.03):
-                    await recognizer.read(lambda: jpeg, Task.OCR)
-
-        async with anyio.create_task_group() as storm:
-            for _ in range(2 * seats):
-                storm.start_soon(short_lived)
-        await vlm.until(lambda: vlm.in_flight == 0)
-        vlm.heal()
-        vlm.fail(hang=True)
-        async with anyio.create_task_group() as tasks:
-            for _ in range(seats):
-                tasks.start_soon(recognizer.read, lambda: jpeg, Task.OCR)
-            await vlm.until(lambda: vlm.in_flight == seats)
-            vlm.heal()
-    assert sum(asked.outcome == "gone" for asked in vlm.requests) > 50
-
-
 async def test_several_backends_share_the_load_and_the_rest_carries_on_when_one_goes(jpeg: bytes) -> None:
     """Each takes its part; a dead one costs the reads nothing but another attempt."""
     async with AsyncExitStack() as stack:
