@@ -137,11 +137,12 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A region after recognition. `content` is plain text, LaTeX, or HTML for a table; "" beside an `error`.
+    """A region after recognition. `content` is plain text, LaTeX, or HTML for a table; "" beside an `error`,
+    but for the error `truncated`: what was read before the token limit.
 
     `group` is the block that carries the text of a paragraph in several regions, None for a region by itself; `image`
     the path under which its crop belongs to the document; `level` a heading's depth (1 is `##`) where the whole
-    document was looked at; `notes` are stable words about the text (`cut`, `repetition_trimmed`).
+    document was looked at; `notes` are stable words about the text (`repetition_trimmed`).
     """
 
     id: int

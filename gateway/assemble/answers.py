@@ -28,11 +28,11 @@ class Content:
 def content(label: str, answer: Recognition, width: int, height: int) -> Content:
     """Plain text, LaTeX between `$`, or HTML for a table. `width` and `height` are the region's.
 
-    Notes: `cut` where the answer ran into its token limit, `repetition_trimmed` where it ran away and was cut here.
+    The note `repetition_trimmed` says that the answer ran away and was cut here.
     """
     shortest = _SHORTEST_REPETITIVE_TABLE if label == "table" else _SHORTEST_REPETITIVE
     trimmed = without_repetition(answer.text, shortest)
-    notes = ("cut",) * answer.cut + ("repetition_trimmed",) * (trimmed != answer.text)
+    notes = ("repetition_trimmed",) * (trimmed != answer.text)
     text = _with_dollars(trimmed, label)
     if label == "table":
         return Content(otsl.to_html(otsl.parse(text)), notes)

@@ -69,7 +69,10 @@ def block_markdown(block: Block, page_width: int, style: Style) -> str | None:
     if block.label in style.ignored or block.label == "formula_number":
         return None
     if block.error is not None:
-        comment = f"<!-- region {block.id} ({block.label}) could not be read: {block.error.code} -->"
+        state = "is cut" if block.content else "could not be read"
+        comment = f"<!-- region {block.id} ({block.label}) {state}: {block.error.code} -->"
+        if block.content:
+            return f"{block_markdown(replace(block, error=None), page_width, style)}\n\n{comment}"
         unread = replace(style, seals=False, pictures=False)
         return comment if block.image is None else _picture(block, page_width, unread) + comment
     if block.image is not None:

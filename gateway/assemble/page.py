@@ -31,6 +31,7 @@ def assemble(
 
     A picture whose token came back inside a table is shown there and is no block of its own. Ids and orders count from
     0 without gaps; later parts of a paragraph keep their blocks, with empty content and the `group` of the first.
+    An answer that ran into its token limit keeps what was read, beside the error `truncated`.
     """
     contents = [_content(item, answers[index]) if item.reading else Content("") for index, item in enumerate(plan)]
     placed: set[int] = set()
@@ -95,10 +96,17 @@ def _blocks(
             score=region.score,
             content=contents[index].text,
             polygon=region.polygon,
-            error=answer if isinstance(answer, Failure) else None,
+            error=_failure(answer),
             group=ids[item.group] if members[item.group] > 1 else None,
             image=image_path(region.label, region.bbox) if item.picture else None,
             notes=contents[index].notes,
             spots=contents[index].spots,
         )
         orders += region.order is not None
+
+
+def _failure(answer: Recognition | Failure | None) -> Failure | None:
+    """What is wrong with an answer; one that is only cut keeps its text."""
+    if isinstance(answer, Recognition):
+        return Failure("truncated", "The text is cut: it ran into the token limit.") if answer.cut else None
+    return answer
