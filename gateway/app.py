@@ -10,6 +10,7 @@ from functools import partial
 
 import anyio
 from fastapi import FastAPI
+from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from gateway import __version__
@@ -17,7 +18,7 @@ from gateway.api import ocr, openapi, ops, problems
 from gateway.api.admission import Admission
 from gateway.api.health import Health
 from gateway.api.middleware import Keys, RequestLog
-from gateway.errors import one_error
+from gateway.errors import BackendError, one_error
 from gateway.intake.fetch import Fetcher
 from gateway.intake.pages import Decoder
 from gateway.intake.s3 import ObjectStore
@@ -45,6 +46,16 @@ class Service:
     pipeline: Pipeline
     fetcher: Fetcher
 
+    async def wait_until_ready(self, seconds: float) -> None:
+        """Until the layout model is loaded and a backend is ready. Raises `LayoutUnavailable` and `BackendError`."""
+        with anyio.move_on_after(seconds):
+            await self.layout.wait_ready()
+            while not self.monitor.ready:
+                await self.monitor.probe()
+                await anyio.sleep(0.1)
+            return
+        raise BackendError(f"No backend at {', '.join(self.settings.backends)} within {seconds:g} seconds.")
+
 
 @asynccontextmanager
 async def open_service(settings: Settings) -> AsyncIterator[Service]:
@@ -55,9 +66,9 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             Monitor(settings.backends, settings.vlm_model_name) as monitor,
             Recognizer(monitor, in_flight=settings.vlm_max_in_flight or DEFAULT_IN_FLIGHT) as recognizer,
             Layout(partial(_load_detector, settings)) as layout,
+            Decoder(dpi=settings.pdf_dpi, max_pixels=settings.max_pixels, max_pages=settings.max_pages) as decoder,
         ):
             tasks.start_soon(monitor.run)
-            decoder = Decoder(dpi=settings.pdf_dpi, max_pixels=settings.max_pixels, max_pages=settings.max_pages)
             yield Service(settings, layout, monitor, Pipeline(decoder, layout, recognizer), _fetcher(settings))
             tasks.cancel_scope.cancel()
 
@@ -91,3 +102,24 @@ def _load_detector(settings: Settings) -> Detector:
         engine=settings.layout_engine,
         device=settings.layout_device,
     )
+
+
+def _fetcher(settings: Settings) -> Fetcher:
+    return Fetcher(max_bytes=settings.max_body_mb << 20, allow_hosts=settings.fetch_allow_hosts, store=_store(settings))
+
+
+def _store(settings: Settings) -> ObjectStore | None:
+    """The object store, where one is configured: by its endpoint, or as AWS by a key."""
+    if not settings.s3_endpoint_url and settings.aws_access_key_id is None:
+        return None
+    return ObjectStore(
+        endpoint_url=settings.s3_endpoint_url,
+        access_key_id=_plain(settings.aws_access_key_id),
+        secret_access_key=_plain(settings.aws_secret_access_key),
+        session_token=_plain(settings.aws_session_token),
+        region=settings.aws_region,
+    )
+
+
+def _plain(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret is not None else None

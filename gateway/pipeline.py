@@ -96,17 +96,14 @@ class Pipeline:
             for number in document.numbers:
                 slot = _Slot(number)
                 await begun.send(slot)
-                await self._room.acquire_on_behalf_of(slot)
                 tasks.start_soon(self._read_page, document, options, slot)
 
     async def _read_page(self, document: Document, options: Options, slot: _Slot) -> None:
-        try:
+        async with self._room:
             timings: dict[str, float] = {}
             with _timed(timings, "decode"):
                 page = await document.page(slot.number)
             slot.result = await self._read_pixels(page, options, timings)
-        finally:
-            self._room.release_on_behalf_of(slot)
         slot.done.set()
 
     async def _read_pixels(self, page: Page, options: Options, timings: dict[str, float]) -> PageResult:

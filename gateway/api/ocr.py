@@ -79,7 +79,7 @@ class Call:
         async for page in run.pages:
             if not self._pages:  # a document that fails before its first page gets a true status
                 await _start(send, NDJSON)
-            line = await anyio.to_thread.run_sync(lambda page=page: _line(render.page(page)))
+            line = await anyio.to_thread.run_sync(_page_line, page)
             await send({"type": "http.response.body", "body": line, "more_body": True})
             self._pages.append(replace(page, blocks=(), markdown="", images={}))
         closing = _line(render.closing(self._request_id, self._pages, self._clock))
@@ -102,6 +102,10 @@ def routes(dialect: Dialect) -> APIRouter:
         return Exchange(dialect.health.admission, call.prepare, call.ending)
 
     return router
+
+
+def _page_line(page: PageResult) -> bytes:
+    return _line(render.page(page))
 
 
 def _line(value: dict[str, Any]) -> bytes:

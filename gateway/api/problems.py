@@ -99,6 +99,7 @@ async def _http_exception(request: Request, error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("a defect ended %s %s", request.method, request.url.path, exc_info=error)
     return problem(500, "internal_error", "The service failed; its log tells more.", request_id_of(request))
 
 

@@ -70,7 +70,7 @@ class UsageShape(Shape):
 
 
 class TimingsShape(Shape):
-    """Milliseconds. `decode`, `layout` and `recognition` are summed over pages, which overlap; `total` is the clock's."""
+    """Milliseconds. `decode`, `layout`, `recognition` are summed over pages, which overlap; `total` is the clock's."""
 
     intake: float
     decode: float

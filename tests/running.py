@@ -1,0 +1,58 @@
+"""The gateway at work in a test: real parts, a real socket, in the test's own event loop."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import httpx
+import uvicorn
+
+from gateway.api.admission import Admission
+from gateway.app import Service, build_app, open_service
+from gateway.serve import Server
+from gateway.settings import Settings
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """`http` is a client whose base URL is the gateway's."""
+
+    http: httpx.AsyncClient
+    port: int
+    service: Service
+    admission: Admission
+
+    async def ocr(self, content: bytes, headers: dict[str, str] | None = None, **options: Any) -> httpx.Response:
+        """POST a raw body, with options in the query."""
+        return await self.http.post("/ocr", content=content, headers=headers, params=options)
+
+
+@asynccontextmanager
+async def gateway(*vlm_urls: str, wait: bool = True, **settings: Any) -> AsyncIterator[Gateway]:
+    """A gateway in front of `vlm_urls`, the whole page one region unless a setting says otherwise; ready if `wait`."""
+    chosen = Settings(**{"layout_detector": "whole-page", "vlm_urls": ",".join(vlm_urls), **settings})
+    admission = Admission(chosen.max_queued_requests, chosen.request_timeout_s)
+    async with open_service(chosen) as service:
+        listener = socket.create_server(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        server = Server(
+            uvicorn.Config(build_app(service, admission), log_config=None, access_log=False, lifespan="off")
+        )
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve, [listener])
+            if wait:
+                await service.wait_until_ready(20)
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+                yield Gateway(http, port, service, admission)
+            server.should_exit = True
+
+
+def lines(response: httpx.Response) -> list[dict[str, Any]]:
+    """The objects of an NDJSON answer."""
+    return [json.loads(line) for line in response.text.splitlines()]
