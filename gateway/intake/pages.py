@@ -1,0 +1,96 @@
+"""A document's pages, decoded one by one as they are asked for, in processes that may be hung or killed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Self, TypeVar, TypeVarTuple
+
+import anyio
+
+from gateway.document import Kind, Page
+from gateway.intake import decode
+from gateway.intake.shared_file import SharedFile
+from gateway.intake.source import HEAD_BYTES, kind_of, select_pages
+from gateway.intake.workers import Workers
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class Decoder:
+    """Opens documents. Use as an async context manager: leaving it ends the worker processes.
+
+    `dpi` is for PDF pages. `workers` bounds the pages decoded at once, whatever the number of documents, and
+    `page_timeout_s` the time of each. `memory_bytes` is the address space of a worker; by default as much as the
+    costliest picture of `max_pixels` takes (a transparent WebP: the decoder's two canvases, its answer, Pillow's
+    copy, the flattened picture, four bytes each).
+    """
+
+    def __init__(
+        self,
+        *,
+        dpi: int = 200,
+        max_pixels: int = 100_000_000,
+        max_pages: int = 1000,
+        workers: int = 4,
+        page_timeout_s: float = 30,
+        memory_bytes: int | None = None,
+    ) -> None:
+        self._dpi = dpi
+        self._max_pixels = max_pixels
+        self._max_pages = max_pages
+        self._page_timeout_s = page_timeout_s
+        self._workers = Workers(workers, memory_bytes or (512 << 20) + 24 * max_pixels)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._workers.aclose()
+
+    @asynccontextmanager
+    async def open(self, data: bytes, pages: str = "") -> AsyncIterator[Document]:
+        """Open a document for the body of the `async with`; `pages` (`1-3,7`; "" is all) says which are wanted.
+
+        Headers alone are read. Raises `EmptyDocument`, `Unsupported`, `BadDocument`, `EncryptedDocument`,
+        `InvalidRequest` for `pages`, `TooManyPages`, and `TooManyPixels` for a picture.
+        """
+        kind = kind_of(data[:HEAD_BYTES])
+        with SharedFile() as source:
+            await anyio.to_thread.run_sync(source.write, data)
+            try:
+                count = await self._in_worker(source, decode.inspect, source.path, kind.value, self._max_pixels)
+                numbers = select_pages(pages, count, self._max_pages)
+                yield Document(kind, numbers, partial(self._page, source, kind))
+            finally:
+                source.empty()
+
+    async def _page(self, source: SharedFile, kind: Kind, number: int) -> Page:
+        with SharedFile() as out:
+            width, height = await self._in_worker(
+                source, decode.render, source.path, kind.value, number, self._dpi, self._max_pixels, out.path
+            )
+            return Page(number, out.pixels(width, height))
+
+    async def _in_worker(self, source: SharedFile, function: Callable[[*Ts], T], *arguments: *Ts) -> T:
+        return await self._workers.run(function, *arguments, seconds=self._page_timeout_s, document=source.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """An open document: its `kind`, the `numbers` of the pages that are wanted, in order, and how to get one.
+
+    `page(number)` decodes one page; any number of calls may run at once, each waits for a free worker. It raises
+    `BadDocument`, also when decoding takes too long, too much memory or crashes, and `TooManyPixels`. Cancelling it
+    stops the decoding. A page outlives its document.
+    """
+
+    kind: Kind
+    numbers: tuple[int, ...]
+    page: Callable[[int], Awaitable[Page]]

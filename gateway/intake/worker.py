@@ -1,0 +1,71 @@
+"""The far end of `workers`: a process that answers one function call after another over its pipes.
+
+Started as `main(...)` in a fresh interpreter, never forked. It imports little (no numpy, no web framework), so that it
+starts in well under a tenth of a second and most of its address space is left to the document.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from typing import BinaryIO
+
+from gateway.errors import BadDocument, GatewayError
+
+LENGTH_BYTES = 4
+"""An answer is its length, big-endian, and then a pickled `(value, error)`."""
+
+
+def main(memory_bytes: int) -> None:
+    """Answer pickled `(seconds, function, arguments)` from stdin on stdout until stdin ends.
+
+    A call that outlives its `seconds` ends the process, so that none is left behind by a gateway that was killed.
+    """
+    with os.fdopen(os.dup(0), "rb") as calls, os.fdopen(os.dup(1), "wb") as answers:
+        _settle(memory_bytes)
+        while (call := _next(calls)) is not None:
+            seconds, function, arguments = call
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            answer = pickle.dumps(_answer(function, arguments), pickle.HIGHEST_PROTOCOL)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            answers.write(len(answer).to_bytes(LENGTH_BYTES, "big") + answer)
+            answers.flush()
+
+
+def _settle(memory_bytes: int) -> None:
+    silent = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):  # what the C libraries print must reach neither the pipes nor the logs
+        os.dup2(silent, stream)
+    # a group-wide Ctrl-C or SIGTERM is the gateway's to handle: it drains, and pages are still wanted meanwhile
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+        with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+            score.write("1000")  # when memory runs out, the kernel takes this process and not the gateway
+
+
+def _next(calls: BinaryIO) -> tuple[float, Callable[..., object], tuple[object, ...]] | None:
+    try:
+        call: tuple[float, Callable[..., object], tuple[object, ...]] = pickle.load(calls)
+    except EOFError:
+        return None
+    return call
+
+
+def _answer(function: Callable[..., object], arguments: tuple[object, ...]) -> tuple[object, Exception | None]:
+    try:
+        return function(*arguments), None
+    except GatewayError as error:
+        return None, error
+    except MemoryError:
+        return None, BadDocument("decoding the document takes more memory than it may have")
+    except Exception as error:  # a defect of ours: its trace crosses the pipe, the object might not
+        return None, RuntimeError("".join(traceback.format_exception(error)))

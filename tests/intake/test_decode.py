@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from gateway.intake import decode
+from tests import documents
+
+
+def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
+    """The document that is kept open is known by more than its path: another one there is never taken for it."""
+    path = tmp_path / "document"
+    path.write_bytes(documents.pdf(["a"]))
+    assert decode.inspect(str(path), "pdf", 10**8) == 1
+    path.write_bytes(documents.pdf(["a", "b"]))
+    assert decode.inspect(str(path), "pdf", 10**8) == 2
+    other = tmp_path / "other"
+    other.write_bytes(documents.pdf(["a", "b", "c"]))
+    os.replace(other, path)
+    assert decode.inspect(str(path), "pdf", 10**8) == 3
+
+
+def test_the_file_ends_with_the_rows_of_the_page(tmp_path: Path) -> None:
+    """What is drawn is height x width x 3 bytes at the end of the file."""
+    path, out = tmp_path / "document", tmp_path / "page"
+    path.write_bytes(documents.encode(documents.corners((4, 2)), "PNG"))
+    out.touch()
+    assert decode.render(str(path), "png", 1, 200, 10**8, str(out)) == (4, 2)
+    red, lime, blue, black = b"\xff\0\0", b"\0\xff\0", b"\0\0\xff", b"\0\0\0"
+    assert out.read_bytes()[-24:] == red * 2 + lime * 2 + blue * 2 + black * 2
