@@ -27,6 +27,13 @@ import uvloop
 
 CANDIDATES = ("httpx", "httpx+aiohttp", "httpx2", "httpx2+aiohttp")
 POOL, STORM_AT_ONCE, CPU_AT_ONCE = 10, 40, 32
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 BODY = json.dumps({"model": "m", "image": "A" * 60_000}).encode()
 CHUNK = b'data: {"id":"chatcmpl-1","choices":[{"index":0,"delta":{"content":"word"},"finish_reason":null}]}\n\n'
 ANSWER = json.dumps({"choices": [{"message": {"content": "word " * 60}, "finish_reason": "stop"}]}).encode()
@@ -76,15 +83,15 @@ def serve(port: int) -> None:
     uvicorn.run(app, host="127.0.0.1", port=port, loop="uvloop", http="httptools", log_level="error", lifespan="off")
 
 
-def client(name: str) -> Any:
-    """An AsyncClient whose pool holds POOL connections during the storm and plenty for the CPU figures."""
+def client(name: str, pool: int) -> Any:
+    """An AsyncClient with a pool of so many connections."""
     if name.startswith("httpx2"):
         import httpx2
 
         sys.modules["httpx"] = httpx2  # httpx-aiohttp knows only `httpx`: the one way to put them together
     import httpx
 
-    limits = httpx.Limits(max_connections=POOL, max_keepalive_connections=POOL, keepalive_expiry=4)
+    limits = httpx.Limits(max_connections=pool, max_keepalive_connections=pool, keepalive_expiry=4)
     more: dict[str, Any] = {"limits": limits}
     if name.endswith("+aiohttp"):
         import httpx_aiohttp
@@ -143,12 +150,10 @@ async def cpu(http: Any, url: str, path: str, total: int) -> float:
 
 
 async def measure(name: str, url: str, total: int) -> dict[str, Any]:
-    global POOL
-    async with client(name) as http:
+    async with client(name, POOL) as http:
         row = await storm(http, url, total)
     gc.collect()
-    POOL = 64
-    async with client(name) as http:
+    async with client(name, 2 * CPU_AT_ONCE) as http:
         row["plain_ms"] = await cpu(http, url, "/plain", total // 3)
         row["stream_ms"] = await cpu(http, url, "/stream", total // 6)
     return row
@@ -194,20 +199,20 @@ def main() -> None:
     if args.measure:
         warnings.simplefilter("ignore")
         row = uvloop.run(measure(args.measure, f"http://127.0.0.1:{args.serve}", args.requests))
-        return print(json.dumps(row))
+        return say(json.dumps(row))
     if args.serve:
         return serve(args.serve)
     versions = {p: importlib.metadata.version(p) for p in ("httpx", "httpcore", "aiohttp", "httpx-aiohttp", "uvloop")}
-    print(", ".join(f"{name} {version}" for name, version in versions.items()))
-    print(f"| transport | cancelled of {args.requests} | then at once, of {POOL} | stuck | plain, CPU ms | streamed, CPU ms |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    say(", ".join(f"{name} {version}" for name, version in versions.items()))
+    say(f"| transport | cancelled of {args.requests} | then at once of {POOL} | stuck | CPU ms plain | streamed |")
+    say("| --- | --- | --- | --- | --- | --- |")
     for name in args.only.split(","):
         row = child(name, args.requests)
         if "error" in row:
-            print(f"| {name} | {row['error']} |")
+            say(f"| {name} | {row['error']} |")
             continue
-        figures = f"{row['cancelled']} | {row['at_once']} | {row['stuck']} | {row['plain_ms']:.2f} | {row['stream_ms']:.2f}"
-        print(f"| {name} | {figures} |", flush=True)
+        left = f"{row['cancelled']} | {row['at_once']} | {row['stuck']}"
+        say(f"| {name} | {left} | {row['plain_ms']:.2f} | {row['stream_ms']:.2f} |")
 
 
 if __name__ == "__main__":

@@ -127,6 +127,8 @@ class Recognizer:
 
     async def _attempt(self, crop: _Crop, tried: set[Backend]) -> Recognition:
         backend = self._choose(tried)
+        if self._monitor.ever_ready and not backend.ready:
+            raise Away("no backend is ready")
         try:
             with backend.request(self._request_limit) as scope:
                 recognition = await self._ask(backend, crop)
@@ -136,9 +138,10 @@ class Recognizer:
                 raise TimedOut("no answer in time")
             raise Away("given up by the monitor")
         except Setback as exc:
-            log.warning("%s: %s", backend.url, exc)
             tried.add(backend)
             self._monitor.failed(backend, refused=isinstance(exc, Refused))
+            # a backend that is away is the monitor's to tell, once, and not every read's
+            log.log(logging.WARNING if backend.ready else logging.DEBUG, "%s: %s", backend.url, exc)
             raise
 
     def _choose(self, tried: set[Backend]) -> Backend:

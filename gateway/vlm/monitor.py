@@ -112,9 +112,10 @@ class Monitor:
 
     def failed(self, backend: Backend, *, refused: bool) -> None:
         """A request of ours failed there; `refused`: no connection came about."""
-        if refused and backend.ready:
+        news = refused and backend.ready
+        if news:
             self._learn(backend, "unreachable", detail="no connection")
-        if anyio.current_time() - self._looked_at > _APART:
+        if news or anyio.current_time() - self._looked_at > _APART:
             self._look_soon()
 
     async def still_reads(self, backend: Backend, limit: float) -> bool:

@@ -56,28 +56,29 @@ def check(response: httpx.Response, model: str, *, pixels: bool) -> None:
     if status == 200:
         return
     said = refusal(response.content)
-    request_id = response.request.headers.get("x-request-id")
-    log.warning("%s answered %d to %s: %s", response.request.url, status, request_id, shortened(said.message))
-    _raise_for_picture(status, said)
-    _raise_for_address(status, said, model)
+    words = f"answered {status} to {response.request.headers.get('x-request-id')}: {shortened(said.message)}"
     if status == 400 and pixels and "mm_processor_kwargs" in (said.param, *said.message.split()):
         raise PixelsRefused
     if status in (429, 503):
-        raise Away(f"answered {status}", wait=retry_after(response.headers.get("retry-after")))
-    if status in (408, 425) or status >= 500:
-        raise Broke(f"answered {status}")
-    raise RegionFailed("The recognition backend refused the crop.", code="crop_refused")
+        raise Away(words, wait=retry_after(response.headers.get("retry-after")))
+    failure = _picture_failure(status, said) or _address_failure(status, said, model)
+    if failure is None and (status in (408, 425) or status >= 500):
+        raise Broke(words)
+    log.warning("%s %s", response.request.url, words)
+    raise failure or RegionFailed("The recognition backend refused the crop.", code="crop_refused")
 
 
-def _raise_for_picture(status: int, said: Refusal) -> None:
+def _picture_failure(status: int, said: Refusal) -> RegionFailed | None:
     """0.10.2 answers 500 to a broken picture, both do to one of too many pixels."""
     if status == 413 or (status in (400, 500) and _TOO_LARGE.search(said.message)):
-        raise RegionFailed("The crop is larger than the recognition backend takes.", code="crop_too_large")
+        return RegionFailed("The crop is larger than the recognition backend takes.", code="crop_too_large")
     if status in (400, 500) and _BAD_PICTURE.search(said.message):
-        raise RegionFailed("The recognition backend could not decode the crop.", code="crop_refused")
+        return RegionFailed("The recognition backend could not decode the crop.", code="crop_refused")
+    return None
 
 
-def _raise_for_address(status: int, said: Refusal, model: str) -> None:
+def _address_failure(status: int, said: Refusal, model: str) -> BackendError | None:
+    """What no other attempt and no other crop would change."""
     if status in (401, 403):
         detail = "The recognition backend wants credentials that the gateway does not have."
     elif status == 404 and (said.type == "NotFoundError" or "does not exist" in said.message):
@@ -85,8 +86,8 @@ def _raise_for_address(status: int, said: Refusal, model: str) -> None:
     elif status in (404, 405) or 300 <= status < 400:
         detail = "The recognition backend's address is not that of an OpenAI API."
     else:
-        return
-    raise BackendError(detail, retry_after=_MISCONFIGURED_RETRY)
+        return None
+    return BackendError(detail, retry_after=_MISCONFIGURED_RETRY)
 
 
 def retry_after(value: str | None) -> float | None:
