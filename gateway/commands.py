@@ -6,8 +6,6 @@ import argparse
 import sys
 import uuid
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 
 import anyio
 from pydantic import ValidationError
@@ -18,7 +16,7 @@ from gateway.app import Service, open_service
 from gateway.assemble import document_markdown
 from gateway.document import Options, PageResult
 from gateway.errors import GatewayError
-from gateway.settings import Settings
+from gateway.settings import Settings, keep_libraries_quiet
 
 Arguments = argparse.Namespace
 
@@ -33,7 +31,11 @@ def serve(arguments: Arguments, settings: Settings) -> int:
     """The gateway alone."""
     from gateway.serve import serve as run
 
-    anyio.run(run, settings, backend_options={"use_uvloop": True})
+    try:
+        anyio.run(run, settings, backend_options={"use_uvloop": True})
+    except GatewayError as error:
+        say(str(error))
+        return 1
     return 0
 
 
@@ -110,6 +112,7 @@ COMMANDS: dict[str, Callable[[Arguments, Settings], int]] = {
 
 def run(command: str, arguments: Arguments) -> int:
     """One command with the settings of the environment; 2 when they are wrong."""
+    keep_libraries_quiet()
     try:
         settings = Settings()
     except ValidationError as error:

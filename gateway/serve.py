@@ -42,6 +42,7 @@ async def serve(settings: Settings) -> None:
         )
         server = Server(config)
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(service.layout.wait_ready)  # a model that cannot be loaded ends the process
             tasks.start_soon(_stop_on_signal, server, admission, settings.drain_s)
             await server.serve()
             tasks.cancel_scope.cancel()

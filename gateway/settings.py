@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import os
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Words = Annotated[tuple[str, ...], NoDecode]
 """Comma-separated in the environment; blanks are trimmed."""
-
-
-def _model_name(given: dict[str, object]) -> str:
-    return "rapidocr-tesseract" if given.get("genai_backend") == "cpu" else "PaddleOCR-VL-1.5-0.9B"
 
 
 class Settings(BaseSettings):
@@ -31,7 +28,7 @@ class Settings(BaseSettings):
     )
     genai_port: int = Field(8118, ge=1, le=65535, description="Loopback port of the backend")
     vlm_urls: Words = Field((), description="OpenAI base URLs (comma-separated); empty: the backend on `GENAI_PORT`")
-    vlm_model_name: str = Field(default_factory=_model_name, description="Served model name")
+    vlm_model_name: str = Field("PaddleOCR-VL-1.5-0.9B", description="Served model name")
     vlm_model_dir: str = Field("", description="Local weights of the VLM, for closed networks")
     vlm_max_in_flight: int | None = Field(None, ge=1, description="Regions in flight for each backend; empty: 64")
 
@@ -68,6 +65,12 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(word for part in value.split(",") if (word := part.strip())) if isinstance(value, str) else value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _name_the_cpu_backend(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Answers of the embedded recogniser do not claim to be the VLM's."""
+        return {"vlm_model_name": "rapidocr-tesseract"} | given if given.get("genai_backend") == "cpu" else given
+
     def shown(self) -> dict[str, str]:
         """Every setting in force by its variable's name, secrets hidden."""
         return {name.upper(): _shown(getattr(self, name)) for name in type(self).model_fields}
@@ -83,3 +86,8 @@ def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(_shown(item) for item in value)
     return "" if value is None else str(value)
+
+
+def keep_libraries_quiet() -> None:
+    """onnxruntime is not to write telemetry nor to send it; it reads this when it is first imported."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

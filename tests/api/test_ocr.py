@@ -12,7 +12,7 @@ import httpx
 import pytest
 from PIL import Image
 from pydantic import TypeAdapter
-from running import gateway, lines
+from running import Gateway, gateway, lines
 from vlm_standin import Standin
 
 from gateway.api import schemas
@@ -199,15 +199,15 @@ async def test_a_cut_answer_is_flagged_and_kept() -> None:
 
 async def test_many_documents_at_once_get_their_own_answers() -> None:
     """Answers do not cross between requests."""
-    async with Standin(answer=lambda asked: str(Image.open(io.BytesIO(asked.picture)).width)) as vlm:
-        async with gateway(vlm.url) as running, anyio.create_task_group() as tasks:
-            widths: dict[int, str] = {}
+    widths: dict[int, str] = {}
 
-            async def send(width: int) -> None:
-                widths[width] = (await running.ocr(documents.png("x", (width, 100)))).json()["markdown"]
+    async def send(running: Gateway, width: int) -> None:
+        widths[width] = (await running.ocr(documents.png("x", (width, 100)))).json()["markdown"]
 
-            for width in range(200, 240):
-                tasks.start_soon(send, width)
+    vlm = Standin(answer=lambda asked: str(Image.open(io.BytesIO(asked.picture)).width))
+    async with vlm, gateway(vlm.url) as running, anyio.create_task_group() as tasks:
+        for width in range(200, 240):
+            tasks.start_soon(send, running, width)
     assert widths == {width: str(width) for width in range(200, 240)}
 
 

@@ -1,0 +1,121 @@
+"""The gateway's process: it listens, drains on SIGTERM, and ends true."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import documents
+import httpx
+from anyio.abc import Process
+from vlm_standin import Standin
+
+ROOT = Path(__file__).parent.parent
+PNG = documents.png("Hello")
+
+
+@asynccontextmanager
+async def serving(vlm_url: str, **variables: str) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
+    """`python -m gateway serve` until the block ends; ready when the block begins."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = {
+        **os.environ,
+        "GATEWAY_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "VLM_URLS": vlm_url,
+        "LAYOUT_DETECTOR": "whole-page",
+        "LOG_LEVEL": "warning",
+        **variables,
+    }
+    process = await anyio.open_process(
+        [sys.executable, "-m", "gateway", "serve"], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stderr=None
+    )
+    async with process, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+        try:
+            with anyio.fail_after(30):
+                while not await _ready(http):
+                    await anyio.sleep(0.05)
+            yield process, http
+        finally:
+            if process.returncode is None:
+                process.kill()
+
+
+async def _ready(http: httpx.AsyncClient) -> bool:
+    try:
+        return (await http.get("/health/ready")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+async def test_sigterm_lets_running_requests_finish() -> None:
+    """While draining, the port is open, new requests are 503, the running one is served; then the process exits 0."""
+    async with Standin() as vlm, serving(vlm.url) as (process, http):
+        vlm.fail(hang=True)
+        answers: list[httpx.Response] = []
+
+        async def send() -> None:
+            answers.append(await http.post("/ocr", content=PNG))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(send)
+            await vlm.until(lambda: vlm.in_flight == 1)
+            process.send_signal(signal.SIGTERM)
+            while (await http.get("/health/ready")).json()["status"] != "draining":
+                await anyio.sleep(0.02)
+            refused = await http.post("/ocr", content=PNG)
+            assert (refused.status_code, refused.json()["code"]) == (503, "shutting_down")
+            vlm.heal()
+        assert answers[0].status_code == 200
+        assert await process.wait() == 0
+
+
+async def test_a_second_signal_ends_the_drain() -> None:
+    """Whoever waits is told 503, and the process exits 0 without waiting for `DRAIN_S`."""
+    async with Standin() as vlm, serving(vlm.url, DRAIN_S="300") as (process, http):
+        vlm.fail(hang=True)
+        answers: list[httpx.Response] = []
+
+        async def send() -> None:
+            answers.append(await http.post("/ocr", content=PNG))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(send)
+            await vlm.until(lambda: vlm.in_flight == 1)
+            process.send_signal(signal.SIGTERM)
+            while (await http.get("/health/ready")).json()["status"] != "draining":
+                await anyio.sleep(0.02)
+            process.send_signal(signal.SIGTERM)
+        assert (answers[0].status_code, answers[0].json()["code"]) == (503, "shutting_down")
+        assert await process.wait() == 0
+
+
+async def test_a_layout_model_that_cannot_be_loaded_ends_the_process() -> None:
+    """A gateway that can never serve says why and exits non-zero, so that supervisord sees it."""
+    environment = {
+        **os.environ,
+        "GATEWAY_PORT": "18081",
+        "LAYOUT_DETECTOR": "paddlex",
+        "LAYOUT_MODEL_DIR": "/nowhere",
+        "LOG_FORMAT": "text",
+    }
+    done = await anyio.run_process([sys.executable, "-m", "gateway", "serve"], cwd=ROOT, env=environment, check=False)
+    assert done.returncode not in (0, None)
+    assert b"/nowhere" in done.stderr
+
+
+async def test_a_wrong_setting_is_named_before_anything_starts() -> None:
+    """The operator reads the variable's name, not a traceback."""
+    environment = {**os.environ, "MAX_PAGES": "many"}
+    done = await anyio.run_process([sys.executable, "-m", "gateway", "serve"], cwd=ROOT, env=environment, check=False)
+    assert done.returncode == 2
+    assert b"MAX_PAGES" in done.stderr
+    assert b"Traceback" not in done.stderr
