@@ -41,12 +41,17 @@ def serve(arguments: Arguments, settings: Settings) -> int:
 
 def parse(arguments: Arguments, settings: Settings) -> int:
     """Files through the pipeline without HTTP: Markdown or JSON on stdout, progress on stderr; 1 if one failed."""
-    return anyio.run(_parse, arguments, settings, backend_options={"use_uvloop": True})
+    try:
+        return anyio.run(_parse, arguments, settings, backend_options={"use_uvloop": True})
+    except GatewayError as error:
+        say(str(error))
+        return 1
 
 
 async def _parse(arguments: Arguments, settings: Settings) -> int:
     failed = 0
     async with open_service(settings) as service:
+        say(f"waiting for the layout model and a backend at {', '.join(settings.backends)}")
         await service.wait_until_ready(settings.request_timeout_s)
         for name in arguments.files:
             try:
