@@ -89,7 +89,7 @@ class Pipeline:
                 tasks.start_soon(self._begin_pages, document, options, begun)
                 with slots:
                     yield Run(self._layout.name if options.layout else WHOLE_PAGE, _in_order(slots))
-                tasks.cancel_scope.cancel()
+                    tasks.cancel_scope.cancel()
 
     async def _begin_pages(self, document: Document, options: Options, begun: MemoryObjectSendStream[_Slot]) -> None:
         async with begun, anyio.create_task_group() as tasks:
