@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import uuid
 from collections.abc import Callable
 
 import anyio
+import uvicorn
 from pydantic import ValidationError
 
 from gateway import logs
@@ -104,7 +106,12 @@ async def _check(settings: Settings) -> int:
 
 def cpu_backend(arguments: Arguments, settings: Settings) -> int:
     """The embedded recogniser, on loopback, at `GENAI_PORT`."""
-    raise NotImplementedError
+    from gateway.api.openai import cpu_backend_app
+    from gateway.cpu_backend.reader import Reader
+
+    app = cpu_backend_app(Reader(), settings.vlm_model_name, seats=os.cpu_count() or 1)
+    uvicorn.run(app, host="127.0.0.1", port=settings.genai_port, log_config=None, access_log=False)
+    return 0
 
 
 COMMANDS: dict[str, Callable[[Arguments, Settings], int]] = {

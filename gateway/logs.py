@@ -23,6 +23,7 @@ def configure(form: Literal["auto", "json", "text"], level: str) -> None:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _without_colour,
     ]
     last: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
@@ -43,3 +44,9 @@ def configure(form: Literal["auto", "json", "text"], level: str) -> None:
         logging.getLogger(name).propagate = True
     for chatty in ("httpx", "httpx2", "httpcore", "botocore", "boto3", "s3transfer", "urllib3"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _without_colour(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """uvicorn gives its messages a second time, coloured."""
+    event.pop("color_message", None)
+    return event
