@@ -142,7 +142,8 @@ class Block:
 
     `group` is the block that carries the text of a paragraph in several regions, None for a region by itself; `image`
     the path under which its crop belongs to the document; `level` a heading's depth (1 is `##`) where the whole
-    document was looked at; `notes` are stable words about the text (`repetition_trimmed`).
+    document was looked at; `continues` says of a table that its rows were joined to the last table of the page before;
+    `notes` are stable words about the text (`repetition_trimmed`).
     """
 
     id: int
@@ -156,6 +157,7 @@ class Block:
     group: int | None = None
     image: str | None = None
     level: int | None = None
+    continues: bool = False
     notes: tuple[str, ...] = ()
     spots: tuple[Spot, ...] = ()
 

@@ -1,15 +1,19 @@
 """From a plan and the VLM's answers to blocks, Markdown and the flat view.
 
-page = assemble(planned, answers, width, Style())    # answers: index in the plan -> Recognition or Failure
-page.blocks, page.markdown                           # what a PageResult wants
-page.pictures                                        # path -> region, for `regions.picture` and `encode_jpeg`
-document_markdown([page.markdown for page in pages])
-flat_results(page.blocks, number)                    # the `results` of the answer
+    page = assemble(planned, answers, width, Style())    # answers: index in the plan -> Recognition or Failure
+    page.blocks, page.markdown                           # what a PageResult wants
+    page.pictures                                        # path -> region, for `regions.picture` and `encode_jpeg`
+    document_markdown([page.markdown for page in pages])
+    flat_results(page.blocks, number)                    # the `results` of the answer
+
+Over a whole document `join_tables` and `level_titles` take the blocks of all pages and give them back changed.
 """
 
+from gateway.assemble.across import join_tables
 from gateway.assemble.flat import FlatResult, flat_results, plain_text
 from gateway.assemble.markdown import Style, document_markdown, page_markdown
 from gateway.assemble.page import Assembled, assemble, image_path
+from gateway.assemble.titles import level_titles
 
 __all__ = [
     "Assembled",
@@ -19,6 +23,8 @@ __all__ = [
     "document_markdown",
     "flat_results",
     "image_path",
+    "join_tables",
+    "level_titles",
     "page_markdown",
     "plain_text",
 ]

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass
 from html.parser import HTMLParser
 
+_ROW = re.compile(r"<tr\b.*?</tr\s*>", re.DOTALL | re.IGNORECASE)
 
-@dataclass(slots=True)
+_MOST_COLUMNS = 1000
+_MOST_ROWS = 65534
+"""What HTML allows a cell to span."""
+
+
+@dataclass(frozen=True, slots=True)
 class HtmlCell:
     """A cell, with the text that a reader would see."""
 
+    text: str
     rows: int = 1
     columns: int = 1
-    pieces: list[str] = field(default_factory=list)
-
-    @property
-    def text(self) -> str:
-        return "".join(self.pieces)
 
 
 def rows(table: str) -> list[list[HtmlCell]]:
@@ -24,34 +27,47 @@ def rows(table: str) -> list[list[HtmlCell]]:
     reader = _Reader()
     reader.feed(table)
     reader.close()
-    return reader.rows
+    return [[HtmlCell("".join(pieces), *spans) for pieces, spans in row] for row in reader.rows]
+
+
+def row_sources(table: str) -> list[str]:
+    """The HTML of each row, `<tr>` to `</tr>`."""
+    return _ROW.findall(table)
+
+
+def append_rows(table: str, sources: list[str]) -> str:
+    """The table with more rows after its last one."""
+    last = list(_ROW.finditer(table))[-1].end()
+    return table[:last] + "".join(sources) + table[last:]
 
 
 class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self.rows: list[list[HtmlCell]] = []
-        self._cell: HtmlCell | None = None
+        self.rows: list[list[tuple[list[str], tuple[int, int]]]] = []
+        self._pieces: list[str] | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "tr":
             self.rows.append([])
-            self._cell = None
+            self._pieces = None
         elif tag in ("td", "th"):
             spans = dict(attrs)
-            self._cell = HtmlCell(_span(spans.get("rowspan")), _span(spans.get("colspan")))
+            self._pieces = []
             if not self.rows:
                 self.rows.append([])
-            self.rows[-1].append(self._cell)
+            rowspan, colspan = _span(spans.get("rowspan"), _MOST_ROWS), _span(spans.get("colspan"), _MOST_COLUMNS)
+            self.rows[-1].append((self._pieces, (rowspan, colspan)))
 
     def handle_endtag(self, tag: str) -> None:
         if tag in ("td", "th", "tr", "table"):
-            self._cell = None
+            self._pieces = None
 
     def handle_data(self, data: str) -> None:
-        if self._cell is not None:
-            self._cell.pieces.append(data)
+        if self._pieces is not None:
+            self._pieces.append(data)
 
 
-def _span(value: str | None) -> int:
-    return int(value) if value is not None and value.isascii() and value.isdigit() else 1
+def _span(value: str | None, most: int) -> int:
+    digits = value is not None and value.isascii() and value.isdigit() and len(value) < 9
+    return min(int(value or 1), most) if digits else 1

@@ -114,7 +114,7 @@ def _title(block: Block) -> str:
 
 
 def _heading(level: int, title: str) -> str:
-    return _one_line(f"{'#' * min(level + 1, _DEEPEST)} {title}")
+    return _one_line(f"{'#' * max(1, min(level + 1, _DEEPEST))} {title}")
 
 
 def _with_heading(block: Block, *, headings: Sequence[str], between: str, after: str) -> str:

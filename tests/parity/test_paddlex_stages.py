@@ -18,7 +18,7 @@ from gateway.regions.paragraphs import paragraphs
 
 uilts = pytest.importorskip("paddlex.inference.pipelines.paddleocr_vl.uilts")
 
-same = settings(max_examples=1000, deadline=None, derandomize=True, database=None)
+same = settings(max_examples=400, deadline=None, derandomize=True, database=None)
 
 LABELS = ["text", "text", "text", "image", "table", "seal", "chart", "inline_formula", "reference", "figure_title"]
 NOISE = np.random.default_rng(0).integers(0, 255, (2000, 400, 3), np.uint8)
@@ -108,7 +108,7 @@ def test_outlined_crops(box: tuple[int, int, int, int], slant: int) -> None:
     assert (ours != theirs).any(axis=2).sum() <= y1 - y0
 
 
-@settings(same, max_examples=300)
+@settings(same, max_examples=200)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 4), st.integers(150, 255))
 def test_formula_margins(seed: int, specks: int, paper: int) -> None:
     """A formula's crop loses the same margin as in `crop_margin`."""
