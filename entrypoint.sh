@@ -126,6 +126,7 @@ max-model-len: ${MAX_MODEL_LEN:-16384}
 max-num-batched-tokens: ${MAX_NUM_BATCHED_TOKENS:-16384}
 no-enable-prefix-caching: true
 mm-processor-cache-gb: 0
+disable-uvicorn-access-log: true
 YAML
 }
 

@@ -96,5 +96,6 @@ def test_paddlex_server_gets_its_flags_and_its_config(start, tmp_path):
         "max-num-batched-tokens": 16384,
         "no-enable-prefix-caching": True,
         "mm-processor-cache-gb": 0,
+        "disable-uvicorn-access-log": True,
     }
     assert service.stop() == 0
