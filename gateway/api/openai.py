@@ -147,7 +147,7 @@ class _Completion(Response):
 
 
 def cpu_backend_app(reader: Reader, model: str, seats: int) -> FastAPI:
-    """`/health`, `/v1/models` and `/v1/chat/completions` over a reader, which is loaded before the first is answered."""
+    """`/health`, `/v1/models` and `/v1/chat/completions` over a reader that is loaded at the start."""
     completions = Completions(reader, model, seats)
 
     @asynccontextmanager
