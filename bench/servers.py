@@ -1,0 +1,118 @@
+"""The processes that are measured, started and ended: stand-in VLM, gateway, official server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Server:
+    """`pid` is the root of its process tree, `dialect` and `url` are what `load.py` needs."""
+
+    name: str
+    pid: int
+    url: str
+    dialect: str = "ocr"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def standin(kit: Path, arguments: Sequence[str], python: str = sys.executable) -> Iterator[str]:
+    """A stand-in VLM; gives its root URL."""
+    port = free_port()
+    command = [python, str(kit / "vlm_standin.py"), "--port", str(port), *arguments]
+    with _running(command, {}, f"http://127.0.0.1:{port}/health", Path(os.devnull)):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def gateway(vlms: Sequence[str], layout: Path, log: Path, settings: dict[str, str]) -> Iterator[Server]:
+    """This project's server with the layout model in `layout`, the answers' cache off."""
+    port = free_port()
+    environment = {
+        "GATEWAY_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "GENAI_BACKEND": "external",
+        "VLM_URLS": ",".join(f"{url}/v1" for url in vlms),
+        "LAYOUT_DETECTOR": "paddlex",
+        "LAYOUT_MODEL_NAME": f"PP-DocLayout{layout.name[:2]}",
+        "LAYOUT_MODEL_DIR": str(layout),
+        "LOG_LEVEL": "warning",
+        "CACHE_MB": "0",
+        **settings,
+    }
+    command = [sys.executable, "-m", "gateway", "serve"]
+    with _running(command, environment, f"http://127.0.0.1:{port}/health/ready", log) as pid:
+        yield Server("gateway", pid, f"http://127.0.0.1:{port}/ocr")
+
+
+@contextmanager
+def official(
+    kit: Path, venv: Path, layout: Path, folder: Path, standin_arguments: Sequence[str], *, tuned: bool
+) -> Iterator[tuple[Server, str]]:
+    """The official server, as it comes or at its fairest; with its own stand-in, whose root URL is the second.
+
+    Tuned: no queues, calls not serialised. Both: the layout model through onnxruntime, no drawings.
+    """
+    port, vlm = free_port(), free_port()
+    environment = {**os.environ, "VENV": str(venv), "VISUALIZE": "0", "STANDIN_ARGS": " ".join(standin_arguments)}
+    if tuned:
+        environment |= {"USE_QUEUES": "0", "PEER_ENV": "PADDLE_PDX_SERVING_SERIAL_PIPELINE_CALLS=0"}
+    script = str(kit / "run_peer.sh")
+    engine = "onnxruntime" if (layout / "inference.onnx").exists() else ""
+    command = [script, str(folder), layout.name[:2], str(layout), str(port), str(vlm), engine]
+    with (folder.parent / f"{folder.name}.out").open("w") as out:
+        subprocess.run(command, env=environment, stdout=out, stderr=out, check=True)
+    try:
+        pid = int((folder / "peer.pid").read_text())
+        name = "official, tuned" if tuned else "official, default"
+        yield Server(name, pid, f"http://127.0.0.1:{port}/layout-parsing", "layout-parsing"), f"http://127.0.0.1:{vlm}"
+    finally:
+        subprocess.run([script, "stop", str(folder)], check=True)
+
+
+@contextmanager
+def _running(command: Sequence[str], environment: dict[str, str], ready: str, log: Path) -> Iterator[int]:
+    with log.open("w") as out:
+        process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=out, stderr=out, cwd=ROOT)
+    try:
+        _wait(ready, process)
+        yield process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise RuntimeError(f"{url} is not ready after {seconds:g} s")
