@@ -18,6 +18,8 @@ Pixels = NDArray[np.uint8]
 BBox = tuple[int, int, int, int]
 Polygon = tuple[tuple[int, int], ...]
 Align = Literal["left", "center", "right"]
+Merge = Literal["large", "small", "union"]
+View = Literal["page", "overlay", "spots"]
 
 
 class Kind(StrEnum):
@@ -184,7 +186,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class PageResult:
-    """One page, read. `images` maps the paths that `markdown` names to JPEG bytes; `timings_ms` is by stage."""
+    """One page, read. `images` maps the paths that `markdown` names to JPEG bytes; `timings_ms` is by stage.
+
+    `regions` is what the layout detector found, before it was decided which of it is read; `views` has the pictures to
+    look at that were asked for.
+    """
 
     page: int
     width: int
@@ -194,6 +200,8 @@ class PageResult:
     usage: Usage
     images: dict[str, bytes] = field(default_factory=dict)
     timings_ms: dict[str, float] = field(default_factory=dict)
+    regions: tuple[Region, ...] = ()
+    views: dict[View, bytes] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -201,11 +209,71 @@ class PageResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Detection:
+    """How a caller wants regions found; None leaves it to the rules that go with the layout model.
+
+    Classes are those of the model, by number. `threshold` is the least score; `merge` says what becomes of boxes in
+    one another; `unclip` widens boxes by factors of width and height; `shape` is the outline that regions get.
+    """
+
+    threshold: float | dict[int, float] | None = None
+    nms: bool | None = None
+    unclip: tuple[float, float] | dict[int, tuple[float, float]] | None = None
+    merge: Merge | dict[int, Merge] | None = None
+    shape: Literal["auto", "rect", "quad", "poly"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a caller wants crops read; None leaves it to the task. Pixels bound width times height of a crop.
+
+    `budgets` are the pixels (least, most) for single tasks, and go before `min_pixels` and `max_pixels`.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    repetition_penalty: float | None = None
+    max_tokens: int | None = None
+    min_pixels: int | None = None
+    max_pixels: int | None = None
+    budgets: tuple[tuple[Task, int | None, int | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Pictures of a page to look at, as files of `form`, none with a side over `longest` pixels.
+
+    `page` is the page as it was read, `overlay` has its regions, their labels and the reading order drawn on it,
+    `spots` the lines found on a page that was read for spotting.
+    """
+
+    names: tuple[View, ...] = ()
+    form: Literal["PNG", "JPEG"] = "PNG"
+    longest: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
-    """What a caller may choose for one document; `pages` as written by the caller (`1-3,7`, "" is all)."""
+    """What a caller may choose for one document; `pages` as written by the caller (`1-3,7`, "" is all).
+
+    `charts`, `seals` and `pictures`: the text inside these is read; `merge`: paragraphs broken over columns are read as
+    one. `pretty`, `formula_numbers` and `ignored` (labels; None: furniture) are about the Markdown. `dpi` is for PDF
+    pages, None is the service's own.
+    """
 
     pages: str = ""
     layout: bool = True
     task: Task = Task.OCR
     language: str = ""
     images: Literal["none", "inline"] = "none"
+    charts: bool = False
+    seals: bool = False
+    pictures: bool = False
+    merge: bool = True
+    pretty: bool = True
+    formula_numbers: bool = False
+    ignored: frozenset[str] | None = None
+    detection: Detection = Detection()
+    sampling: Sampling = Sampling()
+    dpi: int | None = None
+    views: Views = Views()
