@@ -270,11 +270,18 @@ async def direct(front: Front, files: list[str], verdict: Verdict) -> None:
         tasks.cancel_scope.cancel()
 
 
+async def sees_backend(http: httpx.AsyncClient) -> bool:
+    try:
+        return (await http.get("/health/vllm")).status_code == 200
+    except httpx.ConnectError:
+        return False
+
+
 async def through_gateway(url: str, files: list[str], verdict: Verdict) -> None:
     """The pages through a gateway whose VLM_URLS name this server's port."""
     async with httpx.AsyncClient(base_url=url, timeout=300) as http:
         with anyio.fail_after(180):
-            while (await http.get("/health/vllm")).status_code != 200:  # noqa: ASYNC110 (another process)
+            while not await sees_backend(http):  # noqa: ASYNC110 (what is waited for is in other processes)
                 await anyio.sleep(0.5)
         for file in files:
             content = await anyio.Path(file).read_bytes()
