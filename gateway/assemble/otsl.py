@@ -109,5 +109,5 @@ def _continue_down(places: list[_Slot], width: int) -> bool:
     return (
         len(places) == width
         and places[0].token in ("ucel", "xcel")
-        and all(place.token in _CONTINUES and not place.spanned for place in places)
+        and all(place.token in _CONTINUES for place in places)
     )

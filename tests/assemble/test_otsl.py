@@ -43,6 +43,10 @@ def test_text_is_escaped() -> None:
         ("<fcel>a<lcel>b<nl>", "<tr><td>a</td><td>b</td></tr>"),
         ("<fcel><fcel>b<nl>", "<tr><td></td><td>b</td></tr>"),
         ("<fcel><nl><lcel>", "<tr><td></td></tr><tr><td></td></tr>"),
+        (
+            "<fcel>a<fcel>b<nl><fcel>c<xcel><nl>",
+            '<tr><td>a</td><td rowspan="2">b</td></tr><tr><td>c</td></tr>',
+        ),
         ("<ucel><fcel>a<nl>", "<tr><td></td><td>a</td></tr>"),
         (
             "<fcel>a<lcel><nl><ucel><fcel>b<nl>",

@@ -82,6 +82,22 @@ def test_a_picture_whose_token_is_lost_is_not() -> None:
     assert [b.label for b in page(TABLE_WITH_PICTURE, Failure("x", "y")).blocks] == ["table", "image"]
 
 
+def test_a_picture_that_failed_is_shown_and_says_so() -> None:
+    """The picture goes back into its table; the block with the error stays."""
+    image = Region("seal", FIGURE.bbox, 0.9)
+    plan = (TABLE_WITH_PICTURE[0], Planned(image, 1, Reading(Task.SEAL, (image,)), picture=True))
+    done = page(plan, "<fcel>[F2]<nl>", Failure("recognition_failed", "why"))
+    assert [(b.label, b.error is None) for b in done.blocks] == [("table", True), ("seal", False)]
+    assert "<img" in done.blocks[0].content
+
+
+def test_groups_name_blocks_by_their_ids() -> None:
+    """A picture that went into its table leaves no gap in the ids, and groups follow."""
+    parts = planned("text", (0, 110, 90, 120), Task.OCR, 2), planned("text", (110, 110, 200, 120), None, 2)
+    done = page((*TABLE_WITH_PICTURE, *parts), "<fcel>[F2]<nl>", None, "both")
+    assert [(b.id, b.label, b.group) for b in done.blocks] == [(0, "table", None), (1, "text", 1), (2, "text", 1)]
+
+
 def test_the_flat_view_is_plain_text() -> None:
     """Tables lose their HTML, formulas their dollars; blocks without content are left out."""
     plan = (

@@ -24,7 +24,7 @@ def test_decimal_numbers_say_how_deep() -> None:
 
 def test_a_kind_of_number_is_below_those_that_came_before() -> None:
     """Where the signs disagree, a new kind is one deeper than the kinds before it."""
-    assert levels(title("第一章", 40), title("（二）", 30), title("A. part", 10), title("(1) item", 20)) == [1, 1, 2, 3]
+    assert levels(title("第一章", 40), title("（二）", 30), title("A. part", 10), title("(1) item", 30)) == [1, 1, 2, 3]
 
 
 def test_without_a_number_the_size_decides() -> None:

@@ -67,6 +67,13 @@ def test_a_paragraph_around_a_picture_is_read_as_one() -> None:
     assert [item.group for item in plan([region("text", upper), region("text", lower)], Rules())] == [0, 1]
 
 
+def test_paragraphs_of_one_width_are_two() -> None:
+    """Where no edge is pushed in, the text ends above the next paragraph, whatever lies near."""
+    upper, lower, near = (0, 0, 100, 100), (0, 104, 100, 204), (50, 90, 150, 110)
+    planned = plan([region("text", upper), region("image", near), region("text", lower)], Rules())
+    assert [item.group for item in planned] == [0, 1, 2]
+
+
 def test_a_tall_strip_is_read_in_its_parts() -> None:
     """Two columns that joined would be three times as tall as wide are read apart."""
     planned = plan([region("text", (0, 0, 100, 150)), region("text", (110, 0, 210, 150))], Rules())
