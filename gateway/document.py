@@ -239,6 +239,10 @@ class Sampling:
     budgets: tuple[tuple[Task, int | None, int | None], ...] = ()
 
 
+AS_THE_MODEL_DOES = Detection()
+AS_THE_TASK_DOES = Sampling()
+
+
 @dataclass(frozen=True, slots=True)
 class Views:
     """Pictures of a page to look at, as files of `form`, none with a side over `longest` pixels.
@@ -273,7 +277,7 @@ class Options:
     pretty: bool = True
     formula_numbers: bool = False
     ignored: frozenset[str] | None = None
-    detection: Detection = Detection()
-    sampling: Sampling = Sampling()
+    detection: Detection = AS_THE_MODEL_DOES
+    sampling: Sampling = AS_THE_TASK_DOES
     dpi: int | None = None
     views: Views = Views()

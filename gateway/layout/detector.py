@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from gateway.document import Pixels, Region
+from gateway.document import Detection, Pixels, Region
 
 FURNITURE = frozenset(
     {"aside_text", "footer", "footer_image", "footnote", "header", "header_image", "number"},
@@ -31,6 +31,14 @@ class Detector(Protocol):
         Regions may overlap: which of them are read is decided elsewhere. A page is whatever size it is; one that
         cannot be read may fail the whole call, with any exception.
         """
+
+
+@runtime_checkable
+class AdjustableDetector(Detector, Protocol):
+    """A detector whose rules a caller may change for a page."""
+
+    def detect_as(self, pages: Sequence[Pixels], detection: Detection) -> list[tuple[Region, ...]]:
+        """As `detect`, with the rules that `detection` names."""
 
 
 def numbered(regions: Iterable[Region]) -> tuple[Region, ...]:

@@ -7,13 +7,14 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import islice, takewhile
 from typing import Self
 
 from anyio import AsyncContextManagerMixin, CapacityLimiter, Event, create_task_group, from_thread, to_thread
 
-from gateway.document import Pixels, Region
+from gateway.document import AS_THE_MODEL_DOES, Detection, Pixels, Region
 from gateway.errors import GatewayError, LayoutFailed, LayoutUnavailable, ShuttingDown
-from gateway.layout.detector import Detector
+from gateway.layout.detector import AdjustableDetector, Detector
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ class _Turn:
     """One page on its way through the model; whoever settles it first has settled it."""
 
     pixels: Pixels
+    detection: Detection
     done: Event = field(default_factory=Event)
     regions: tuple[Region, ...] = ()
     error: GatewayError | None = None
@@ -53,6 +55,7 @@ class Layout(AsyncContextManagerMixin):
         self._taken: Sequence[_Turn] = ()
         self._settled = Event()
         self._name: str | None = None
+        self._adjustable = False
         self._closing = False
         self._ended = False
         self.failure: str | None = None
@@ -69,21 +72,27 @@ class Layout(AsyncContextManagerMixin):
             raise self._refusal()
         return self._name
 
+    @property
+    def adjustable(self) -> bool:
+        """True when the detector is loaded and its rules may be changed for a page."""
+        return self._adjustable
+
     async def wait_ready(self) -> None:
         """Wait until the detector is loaded. Raises `LayoutUnavailable` if it cannot be, `ShuttingDown` at the end."""
         await self._settled.wait()
         if self._over:
             raise self._refusal()
 
-    async def detect(self, pixels: Pixels) -> tuple[Region, ...]:
+    async def detect(self, pixels: Pixels, detection: Detection = AS_THE_MODEL_DOES) -> tuple[Region, ...]:
         """The page's regions in reading order; while the detector loads, waits for it.
 
+        `detection` is for an `adjustable` detector; others fail on a page that wants it otherwise.
         Raises `LayoutFailed` if the detector fails on this page, `LayoutUnavailable` if there is none, and
         `ShuttingDown`. A caller cancelled before its page is taken costs nothing, one cancelled later its own answer.
         """
         if self._over:
             raise self._refusal()
-        turn = _Turn(pixels)
+        turn = _Turn(pixels, detection)
         self._waiting.append(turn)
         self._arrived.set()
         try:
@@ -139,17 +148,17 @@ class Layout(AsyncContextManagerMixin):
         detector = self._load()
         answers: list[Answer] = []
         if not self._ended:  # abandoned, for all this thread knows the event loop is closed
-            from_thread.run_sync(self._open, detector.name)
-        while not self._ended and (pages := from_thread.run(self._exchange, answers, detector.max_batch)):
-            answers = _answers(detector, pages)
+            from_thread.run_sync(self._open, detector.name, isinstance(detector, AdjustableDetector))
+        while not self._ended and (turns := from_thread.run(self._exchange, answers, detector.max_batch)):
+            answers = _answers(detector, [turn.pixels for turn in turns], turns[0].detection)
 
-    def _open(self, name: str) -> None:
+    def _open(self, name: str, adjustable: bool) -> None:
         log.info("Layout model loaded: %s.", name)
-        self._name = name
+        self._name, self._adjustable = name, adjustable
         self._settled.set()
 
-    async def _exchange(self, answers: Sequence[Answer], most: int) -> list[Pixels]:
-        """Settle the pages in the model and take the next, at most so many; none at the end."""
+    async def _exchange(self, answers: Sequence[Answer], most: int) -> Sequence[_Turn]:
+        """Settle the pages in the model and take the next of one detection, at most so many; none at the end."""
         for turn, answer in zip(self._taken, answers, strict=True):
             turn.settle(answer)
         self._taken = ()
@@ -157,22 +166,33 @@ class Layout(AsyncContextManagerMixin):
             self._arrived = Event()
             await self._arrived.wait()
         if not self._closing:
-            self._taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), most))]
-        return [turn.pixels for turn in self._taken]
+            same = takewhile(lambda turn: turn.detection == self._waiting[0].detection, self._waiting)
+            self._taken = list(islice(same, most))
+            for _ in self._taken:
+                self._waiting.popleft()
+        return self._taken
 
 
-def _answers(detector: Detector, pages: Sequence[Pixels]) -> list[Answer]:
+def _answers(detector: Detector, pages: Sequence[Pixels], detection: Detection) -> list[Answer]:
     """An answer for each page; if the detector fails on several, each is tried alone, and fails alone."""
     try:
-        found = detector.detect(pages)
+        found = _detected(detector, pages, detection)
         if len(found) != len(pages):
             raise ValueError(f"{len(found)} answers for {len(pages)} pages")
         return list(found)
     except Exception as exc:
         if len(pages) > 1:
             log.warning("Layout of %d pages failed together, so each is tried alone: %r", len(pages), exc)
-            return [answer for page in pages for answer in _answers(detector, [page])]
+            return [answer for page in pages for answer in _answers(detector, [page], detection)]
         log.exception("Layout of a page failed.")
         failed = LayoutFailed("The layout model failed on this page.")
         failed.__cause__ = exc
         return [failed]
+
+
+def _detected(detector: Detector, pages: Sequence[Pixels], detection: Detection) -> list[tuple[Region, ...]]:
+    if detection == AS_THE_MODEL_DOES:
+        return detector.detect(pages)
+    if not isinstance(detector, AdjustableDetector):
+        raise ValueError(f"{detector.name} cannot find regions otherwise than it does")
+    return detector.detect_as(pages, detection)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gateway.document import BBox, Pixels, Polygon, Region
+from gateway.document import AS_THE_MODEL_DOES, BBox, Detection, Pixels, Polygon, Region
 from gateway.errors import LayoutUnavailable
 from gateway.layout.detector import numbered
 
@@ -40,6 +40,7 @@ class PaddleXLayout:
         self.name = model_name
         try:
             self._model = _create(model_name, model_dir, engine, device)
+            self._nms = self._model.layout_nms  # PaddleX takes a caller's False for "as configured"
             self.max_batch = _GPU_BATCH if _on_gpu(self._model, engine, device) else 1
             self.detect([np.full((64, 64, 3), 255, np.uint8)])
         except Exception as exc:  # PaddleX and its engines raise anything, bare Exception included
@@ -47,11 +48,20 @@ class PaddleXLayout:
 
     def detect(self, pages: Sequence[Pixels]) -> list[tuple[Region, ...]]:
         """The regions of each page; V3 outlines those that are no upright rectangles with a polygon."""
+        return self.detect_as(pages, AS_THE_MODEL_DOES)
+
+    def detect_as(self, pages: Sequence[Pixels], detection: Detection) -> list[tuple[Region, ...]]:
+        """As `detect`, with other thresholds, NMS, merging or outlines."""
         import cv2
 
+        self._model.layout_nms = self._nms if detection.nms is None else detection.nms
         answers = self._model.predict(
             [cv2.cvtColor(page, cv2.COLOR_RGB2BGR) for page in pages],
             batch_size=len(pages),
+            threshold=detection.threshold,
+            layout_unclip_ratio=detection.unclip,
+            layout_merge_bboxes_mode=detection.merge,
+            layout_shape_mode=detection.shape,
             filter_overlap_boxes=False,
         )
         return [

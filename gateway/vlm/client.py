@@ -12,7 +12,7 @@ from uuid import uuid4
 import anyio
 import httpx
 
-from gateway.document import Recognition, Task
+from gateway.document import AS_THE_TASK_DOES, Recognition, Sampling, Task
 from gateway.errors import BackendError, BackendStarting, RegionFailed
 from gateway.vlm import refusals, wire
 from gateway.vlm.backends import Backend
@@ -36,6 +36,7 @@ class _Crop:
     picture: bytes
     task: Task
     language: str
+    sampling: Sampling
 
 
 class Recognizer:
@@ -78,12 +79,15 @@ class Recognizer:
         """Reads without a seat yet."""
         return self._seats.statistics().tasks_waiting
 
-    async def read(self, crop: Callable[[], bytes], task: Task, *, language: str = "") -> Recognition:
+    async def read(
+        self, crop: Callable[[], bytes], task: Task, *, language: str = "", sampling: Sampling = AS_THE_TASK_DOES
+    ) -> Recognition:
         """Read what `crop` makes: JPEG bytes, called once, in a worker thread, and only when there is a seat.
 
-        `language` is a hint of a few ASCII letters that goes with the request. Raises `BackendError` (`BackendStarting`
-        before a backend ever was ready) and `RegionFailed`; what `crop` raises comes out as it is. Waits no longer than
-        the enclosing deadline, and a cancelled read closes its connection, at which vLLM stops generating.
+        `language` is a hint of a few ASCII letters that goes with the request; `sampling` is what the caller wants
+        otherwise than usual. Raises `BackendError` (`BackendStarting` before a backend ever was ready) and
+        `RegionFailed`; what `crop` raises comes out as it is. Waits no longer than the enclosing deadline, and a
+        cancelled read closes its connection, at which vLLM stops generating.
         """
         ready = sum(backend.ready for backend in self._monitor.backends)
         self._seats.total_tokens = self._in_flight * max(1, ready)
@@ -91,7 +95,7 @@ class Recognizer:
             if self._monitor.away_for() > self._patience:
                 raise BackendError("The recognition backend is away.", retry_after=_AWAY_RETRY)
             picture = await anyio.to_thread.run_sync(lambda: wire.encoded(crop()), limiter=self._crop_threads)
-            return await self._read(_Crop(picture, task, language))
+            return await self._read(_Crop(picture, task, language, sampling))
 
     async def _read(self, crop: _Crop) -> Recognition:
         patience = Patience(self._monitor, self._attempts, self._patience)
@@ -157,7 +161,7 @@ class Recognizer:
         return await self._complete(backend, crop, pixels=False)
 
     async def _complete(self, backend: Backend, crop: _Crop, *, pixels: bool) -> Recognition:
-        body = wire.request(self._model, crop.task, crop.picture, pixels=pixels)
+        body = wire.request(self._model, crop.task, crop.picture, crop.sampling, pixels=pixels)
         # vLLM 0.10.2 can stop for good over two live requests of one id: every attempt has its own
         headers = {
             "content-type": "application/json",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from gateway.document import Task
+from gateway.document import Sampling, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,17 @@ PROMPTS = {
     # the places of the words come back as special tokens
     Task.SPOTTING: Prompt("Spotting:", max_pixels=1_605_632, skip_special_tokens=False),
 }
+
+
+def pixel_budget(task: Task, sampling: Sampling) -> tuple[int, int]:
+    """The least and the most pixels of a crop for a task; spotting keeps its own whatever the caller wants."""
+    prompt = PROMPTS[task]
+    least, most = prompt.min_pixels, prompt.max_pixels
+    if task is not Task.SPOTTING:
+        own = next(((low, high) for of, low, high in sampling.budgets if of is task), (None, None))
+        least = own[0] or sampling.min_pixels or least
+        most = own[1] or sampling.max_pixels or most
+    return least, most
 
 
 def fitted(width: int, height: int, task: Task) -> tuple[int, int]:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from gateway.document import Recognition, Task
-from gateway.vlm.prompts import PROMPTS
+from gateway.document import AS_THE_TASK_DOES, Recognition, Sampling, Task
+from gateway.vlm.prompts import PROMPTS, pixel_budget
 from gateway.vlm.setbacks import Away, Garbled
 
 _MARK = "\0"
@@ -20,14 +20,14 @@ def encoded(jpeg: bytes) -> bytes:
     return b64encode(jpeg)
 
 
-def request(model: str, task: Task, picture: bytes, *, pixels: bool) -> bytes:
+def request(model: str, task: Task, picture: bytes, sampling: Sampling = AS_THE_TASK_DOES, *, pixels: bool) -> bytes:
     """The JSON body for an `encoded` picture; with `pixels` it carries the task's `mm_processor_kwargs`."""
-    head, tail = _frame(model, task, pixels)
+    head, tail = _frame(model, task, sampling, pixels)
     return b"".join((head, picture, tail))
 
 
 @lru_cache(maxsize=64)
-def _frame(model: str, task: Task, pixels: bool) -> tuple[bytes, bytes]:
+def _frame(model: str, task: Task, sampling: Sampling, pixels: bool) -> tuple[bytes, bytes]:
     """What stands before and after the picture, so that no JSON encoder walks over megabytes of base64."""
     prompt = PROMPTS[task]
     content = [
@@ -37,12 +37,17 @@ def _frame(model: str, task: Task, pixels: bool) -> tuple[bytes, bytes]:
     body: dict[str, Any] = {
         "model": model,
         "messages": [{"role": "user", "content": content}],
-        "temperature": 0,
-        "max_completion_tokens": prompt.max_tokens,
+        "temperature": sampling.temperature or 0,
+        "max_completion_tokens": sampling.max_tokens or prompt.max_tokens,
         "skip_special_tokens": prompt.skip_special_tokens,
     }
+    if sampling.top_p is not None:
+        body["top_p"] = sampling.top_p
+    if sampling.repetition_penalty is not None:
+        body["repetition_penalty"] = sampling.repetition_penalty
     if pixels:
-        body["mm_processor_kwargs"] = {"min_pixels": prompt.min_pixels, "max_pixels": prompt.max_pixels}
+        least, most = pixel_budget(task, sampling)
+        body["mm_processor_kwargs"] = {"min_pixels": least, "max_pixels": most}
     head, tail = json.dumps(body).split(json.dumps(_MARK)[1:-1])
     return head.encode(), tail.encode()
 
