@@ -107,18 +107,20 @@ async def storm(http: Any, url: str, total: int) -> dict[str, Any]:
     async def one() -> None:
         nonlocal cancelled
         for _ in left:
-            task = asyncio.ensure_future(http.post(url + "/short", content=BODY))
+            task: asyncio.Future[Any] = asyncio.ensure_future(http.post(url + "/short", content=BODY))
             await asyncio.sleep(rng.random() * 0.02)
             task.cancel()
-            (result,) = await asyncio.gather(task, return_exceptions=True)
-            cancelled += isinstance(result, BaseException)
+            await asyncio.wait([task])
+            cancelled += task.cancelled() or task.exception() is not None
 
     workers = [asyncio.ensure_future(one()) for _ in range(STORM_AT_ONCE)]
-    done, pending = await asyncio.wait(workers, timeout=180)
-    for task in pending:
-        task.cancel()
+    _, stuck = await asyncio.wait(workers, timeout=180)
+    for worker in stuck:
+        worker.cancel()
     await asyncio.sleep(0.5)
-    meets = [asyncio.ensure_future(http.post(url + "/meet", content=b"{}")) for _ in range(POOL)]
+    meets: list[asyncio.Future[Any]] = [
+        asyncio.ensure_future(http.post(url + "/meet", content=b"{}")) for _ in range(POOL)
+    ]
     done, pending = await asyncio.wait(meets, timeout=8)
     at_once = max((int(t.result().text) for t in done if not t.exception()), default=0)
     for task in pending:

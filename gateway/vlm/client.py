@@ -125,7 +125,7 @@ class Recognizer:
         if any(backend.answered_at > since for backend in self._monitor.backends):
             return True
         for backend in patience.tried:
-            if await self._monitor.still_reads(backend, _PROOF_LIMIT):
+            if await self._monitor.still_reads(backend, min(_PROOF_LIMIT, self._request_limit)):
                 return True
         return False
 

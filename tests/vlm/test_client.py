@@ -165,10 +165,9 @@ async def test_no_proof_is_asked_for_while_other_crops_are_read(vlm: Standin, jp
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"drop": True}, {"hang": True}], ids=str)
 async def test_a_backend_that_fails_on_everything_is_the_backends_fault(
-    vlm: Standin, jpeg: bytes, fault: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    vlm: Standin, jpeg: bytes, fault: dict[str, Any]
 ) -> None:
     """It does not even read the small picture."""
-    monkeypatch.setattr("gateway.vlm.client._PROOF_LIMIT", 0.2)
     async with reading(vlm.url, request_limit=0.2) as recognizer:
         vlm.fail(**fault)
         with pytest.raises(BackendError) as failed:
