@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 import httpx
 
@@ -67,11 +67,6 @@ class Allowed:
         )
 
 
-def parse_address(text: str) -> Address:
-    """An address as `getaddrinfo` writes it."""
-    return ip_address(text)
-
-
 def _plain(host: str) -> str:
     return host.lower().rstrip(".")
 
@@ -89,4 +84,4 @@ def _unwrapped(address: Address) -> Address:
 def _is_public(address: Address) -> bool:
     if isinstance(address, IPv4Address):
         return address.is_global and not any(address in network for network in _CLOSED_V4)
-    return address in _GLOBAL_V6 and address.scope_id is None and not any(address in network for network in _CLOSED_V6)
+    return address in _GLOBAL_V6 and not any(address in network for network in _CLOSED_V6)

@@ -12,12 +12,13 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
+from ipaddress import ip_address
 
 import anyio
 import httpx
 
 from gateway.errors import FetchFailed, FetchRefused, InvalidRequest, TooLarge
-from gateway.intake.addresses import Address, Allowed, parse_address
+from gateway.intake.addresses import Address, Allowed
 from gateway.intake.s3 import ObjectStore
 
 REDIRECTS = 5
@@ -29,7 +30,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
 async def resolve(host: str, port: int) -> Sequence[Address]:
     """The addresses behind a name, in the system's order; every spelling of an address that the system takes, too."""
     found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(parse_address(str(address[0])) for *_, address in found))
+    return list(dict.fromkeys(ip_address(str(address[0])) for *_, address in found))
 
 
 class Fetcher:

@@ -55,11 +55,12 @@ class Decoder:
         await self._workers.aclose()
 
     @asynccontextmanager
-    async def open(self, data: bytes, pages: str = "") -> AsyncIterator[Document]:
+    async def open(self, data: bytes, pages: str = "", dpi: int | None = None) -> AsyncIterator[Document]:
         """Open a document for the body of the `async with`; `pages` (`1-3,7`; "" is all) says which are wanted.
 
-        Headers alone are read. Raises `EmptyDocument`, `Unsupported`, `BadDocument`, `EncryptedDocument`,
-        `InvalidRequest` for `pages`, `TooManyPages`, and `TooManyPixels` for a picture.
+        `dpi` is for PDF pages that are not to have the decoder's. Headers alone are read. Raises `EmptyDocument`,
+        `Unsupported`, `BadDocument`, `EncryptedDocument`, `InvalidRequest` for `pages`, `TooManyPages`, and
+        `TooManyPixels` for a picture.
         """
         kind = kind_of(data[:HEAD_BYTES])
         with SharedFile() as source:
@@ -67,14 +68,14 @@ class Decoder:
             try:
                 count = await self._in_worker(source, decode.inspect, source.path, kind.value, self._max_pixels)
                 numbers = select_pages(pages, count, self._max_pages)
-                yield Document(kind, numbers, partial(self._page, source, kind))
+                yield Document(kind, numbers, partial(self._page, source, kind, dpi or self._dpi))
             finally:
                 source.empty()
 
-    async def _page(self, source: SharedFile, kind: Kind, number: int) -> Page:
+    async def _page(self, source: SharedFile, kind: Kind, dpi: int, number: int) -> Page:
         with SharedFile() as out:
             width, height = await self._in_worker(
-                source, decode.render, source.path, kind.value, number, self._dpi, self._max_pixels, out.path
+                source, decode.render, source.path, kind.value, number, dpi, self._max_pixels, out.path
             )
             return Page(number, out.pixels(width, height))
 

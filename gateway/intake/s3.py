@@ -68,7 +68,7 @@ class ObjectStore:
         try:
             answer = self._connected().get_object(Bucket=bucket, Key=key)
             with answer["Body"] as body:
-                return _read(body, answer.get("ContentLength", 0), max_bytes, deadline)
+                return _read(body, max_bytes, deadline)
         except ClientError as exc:
             status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
             raise FetchFailed(_REASONS.get(status, f"the object store answered {status}")) from exc
@@ -103,9 +103,7 @@ _REASONS = {
 }
 
 
-def _read(body: Any, length: int, max_bytes: int, deadline: float) -> bytes:
-    if length > max_bytes:
-        raise TooLarge(f"the object is larger than the {max_bytes} bytes that are read")
+def _read(body: Any, max_bytes: int, deadline: float) -> bytes:
     data = bytearray()
     while piece := body.read(CHUNK_BYTES):
         anyio.from_thread.check_cancelled()

@@ -7,6 +7,7 @@ import gzip
 import ipaddress
 import os
 import ssl
+import tracemalloc
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -255,8 +256,13 @@ async def test_gzip_is_inflated_within_the_limit(canary: Canary) -> None:
     canary.answers["/small"] = answer(gzip.compress(b"a document"), Content_Encoding="gzip")
     canary.answers["/bomb"] = answer(gzip.compress(bytes(50_000_000)), Content_Encoding="gzip")
     assert await fetcher().fetch(canary.url("/small")) == b"a document"
-    with pytest.raises(TooLarge) as raised:
-        await fetcher(max_bytes=100_000).fetch(canary.url("/bomb"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLarge) as raised:
+            await fetcher(max_bytes=100_000).fetch(canary.url("/bomb"))
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
     assert raised.value.code == "body_too_large"
 
 

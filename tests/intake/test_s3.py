@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import anyio
 import boto3
@@ -108,30 +109,46 @@ async def test_a_store_that_is_away_has_failed() -> None:
     assert str(port) not in raised.value.detail
 
 
-async def test_refused_access_has_failed() -> None:
-    """A store that answers 403 has not given the object; its words stay inside."""
+@contextmanager
+def store_that_answers(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A store, by name, that takes one connection and does with it what it is told."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
 
-        def refuse() -> None:
+        def serve() -> None:
             connection, _ = listener.accept()
             with connection:
-                connection.recv(65536)
-                connection.sendall(
-                    b"HTTP/1.1 403 Forbidden\r\nContent-Length: 12\r\nConnection: close\r\n\r\ninner secret"
-                )
+                answer(connection)
 
-        thread = threading.Thread(target=refuse)
+        thread = threading.Thread(target=serve)
         thread.start()
-        with pytest.raises(FetchFailed, match="refused access") as raised:
-            await fetcher(f"http://127.0.0.1:{listener.getsockname()[1]}").fetch("s3://documents/key")
+        yield f"http://localhost:{listener.getsockname()[1]}"
         thread.join()
+
+
+async def test_refused_access_has_failed() -> None:
+    """A store that answers 403 has not given the object; its words stay inside. The bucket is asked for in the path."""
+    requests: list[bytes] = []
+
+    def refuse(connection: socket.socket) -> None:
+        requests.append(connection.recv(65536))
+        connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 12\r\nConnection: close\r\n\r\ninner secret")
+
+    with (
+        store_that_answers(refuse) as url,
+        pytest.raises(FetchFailed, match="refused access") as raised,
+    ):
+        await fetcher(url).fetch("s3://documents/key")
     assert "secret" not in raised.value.detail
+    assert requests[0].startswith(b"GET /documents/key HTTP/1.1")
 
 
-async def test_a_slow_store_does_not_hold_the_caller() -> None:
-    """A store that takes the request and says nothing is given up in time."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        slow = Fetcher(max_bytes=10, store=store(url, timeout_s=0.2), timeout_s=0.5)
-        with pytest.raises(FetchFailed):
-            await slow.fetch("s3://documents/key")
+async def test_a_silent_store_does_not_hold_the_caller() -> None:
+    """A store that takes the request and says nothing is given up in time, although its thread still waits."""
+    given_up = threading.Event()
+    in_time: list[bool] = []
+    with store_that_answers(lambda _connection: in_time.append(given_up.wait(5))) as url:
+        with pytest.raises(FetchFailed, match=r"within 0\.3 s"):
+            await Fetcher(max_bytes=10, store=store(url), timeout_s=0.3).fetch("s3://documents/key")
+        given_up.set()
+    assert in_time == [True]

@@ -66,6 +66,7 @@ def test_base64_comes_back(data: bytes, prefix: str, padded: bool) -> None:
         "AA===",
         "=",
         "AAA*",
+        "AAAA****",
         "ÄÄÄÄ",
         "AA-_",
         "data:image/png,AAAA",

@@ -44,16 +44,21 @@ async def test_values_come_from_another_process(workers: Workers) -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "arguments"),
-    [(os.abort, ()), (os._exit, (0,)), (signal.raise_signal, (signal.SIGSEGV,)), (time.sleep, (3600,))],
+    ("function", "arguments", "told"),
+    [
+        (os.abort, (), "ended the process"),
+        (os._exit, (0,), "ended the process"),
+        (signal.raise_signal, (signal.SIGSEGV,), "ended the process"),
+        (time.sleep, (3600,), "took too long"),
+    ],
     ids=["abort", "exit", "segmentation fault", "hang"],
 )
 async def test_a_crash_or_a_hang_costs_one_call(
-    workers: Workers, function: Callable[..., object], arguments: tuple[object, ...]
+    workers: Workers, function: Callable[..., object], arguments: tuple[object, ...], told: str
 ) -> None:
     """A call that ends its process, or does not end, is a corrupt document; the next call has a fresh process."""
     first = await workers.run(os.getpid, seconds=10)
-    with pytest.raises(BadDocument) as raised:
+    with pytest.raises(BadDocument, match=told) as raised:
         await workers.run(function, *arguments, seconds=0.5)
     assert raised.value.code == "corrupt_document"
     assert first not in children()
