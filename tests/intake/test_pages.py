@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
 import struct
 import zlib
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +17,7 @@ from gateway.errors import BadDocument, EmptyDocument, EncryptedDocument, Gatewa
 from gateway.intake.pages import Decoder
 from tests import documents
 from tests.documents import corners, encode
+from tests.intake.processes import children, resident_bytes
 
 RED, LIME, BLUE, BLACK, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 0, 0), (255, 255, 255)
 
@@ -205,6 +204,13 @@ async def test_pdf_pages_are_drawn_at_the_resolution(decoder: Decoder) -> None:
     assert [page.number for page in pages] == [2, 3]
     assert [(page.width, page.height) for page in pages] == [documents.A4] * 2
     assert all((page.pixels < 100).any() for page in pages)
+
+
+async def test_a_document_may_be_drawn_at_another_resolution(decoder: Decoder) -> None:
+    """A caller of `open` may want other than the usual dots per inch."""
+    async with decoder.open(documents.pdf([""], (300, 400)), dpi=144) as document:
+        page = await document.page(1)
+    assert (page.width, page.height) == (600, 800)
 
 
 @pytest.mark.parametrize(
@@ -396,13 +402,6 @@ async def test_a_page_outlives_its_document(decoder: Decoder) -> None:
     assert quarters(page.pixels) == [RED, LIME, BLUE, BLACK]
 
 
-def children() -> dict[int, int]:
-    """The processes started by this one, with the memory each holds, in bytes."""
-    tasks = Path("/proc/self/task").iterdir()
-    pids = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
-    return {pid: int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") for pid in pids}
-
-
 @pytest.mark.parametrize(
     "data",
     [encode(corners((6000, 4000)), "TIFF", save_all=True, append_images=[corners()]), documents.png(size=(6000, 4000))],
@@ -413,5 +412,5 @@ async def test_an_idle_worker_holds_no_pixels(data: bytes) -> None:
     before = children()
     async with Decoder(workers=1) as decoder, decoder.open(data) as document:
         await document.page(1)
-        (worker,) = children().keys() - before.keys()
-        assert children()[worker] < 80_000_000
+        (worker,) = children() - before
+        assert resident_bytes(worker) < 80_000_000

@@ -22,6 +22,7 @@ from gateway.errors import BadDocument
 from gateway.intake.pages import Decoder
 from gateway.intake.workers import Workers
 from tests import documents
+from tests.intake.processes import children
 
 
 @pytest.fixture
@@ -29,10 +30,6 @@ async def workers() -> AsyncIterator[Workers]:
     workers = Workers(1, 300 << 20)
     yield workers
     await workers.aclose()
-
-
-def children() -> set[int]:
-    return {int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
 
 
 async def test_values_come_from_another_process(workers: Workers) -> None:
