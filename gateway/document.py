@@ -19,7 +19,7 @@ BBox = tuple[int, int, int, int]
 Polygon = tuple[tuple[int, int], ...]
 Align = Literal["left", "center", "right"]
 Merge = Literal["large", "small", "union"]
-View = Literal["page", "overlay", "spots"]
+View = Literal["page", "overlay"]
 
 
 class Kind(StrEnum):
@@ -247,8 +247,7 @@ AS_THE_TASK_DOES = Sampling()
 class Views:
     """Pictures of a page to look at, as files of `form`, none with a side over `longest` pixels.
 
-    `page` is the page as it was read, `overlay` has its regions, their labels and the reading order drawn on it,
-    `spots` the lines found on a page that was read for spotting.
+    `page` is the page as it was read, `overlay` has its regions, their labels and the reading order drawn on it.
     """
 
     names: tuple[View, ...] = ()

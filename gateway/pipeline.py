@@ -17,9 +17,11 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from gateway import metrics
-from gateway.assemble import Style, assemble
+from gateway.assemble import IGNORED, Style, assemble
 from gateway.document import (
+    Block,
     Failure,
+    Kind,
     Options,
     Page,
     PageResult,
@@ -27,13 +29,15 @@ from gateway.document import (
     Planned,
     Reading,
     Recognition,
+    Region,
     Task,
     Usage,
+    View,
 )
 from gateway.errors import LayoutFailed, RegionFailed, one_error
 from gateway.intake.pages import Decoder, Document
 from gateway.layout.owner import Layout
-from gateway.regions import Rules, crop, encode_jpeg, picture, plan, plan_whole_page
+from gateway.regions import Rules, crop, encode, encode_jpeg, overlay, picture, plan, plan_whole_page
 from gateway.vlm.client import Recognizer
 
 Outcome = Recognition | Failure
@@ -51,9 +55,20 @@ class _Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """A document being read: `layout` names the detector, `pages` gives each page once, in order."""
+class _Found:
+    """What is on a page: the `regions` a detector found, what of them is read, and why they could not be found."""
 
+    planned: tuple[Planned, ...]
+    regions: tuple[Region, ...] = ()
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A document being read: `kind` is told from its bytes, `layout` names the detector, `pages` gives each page once,
+    in order."""
+
+    kind: Kind
     layout: str
     pages: AsyncIterator[PageResult]
 
@@ -76,6 +91,11 @@ class Pipeline:
         self._room = anyio.CapacityLimiter(pages_in_memory)
         self._pages_ahead = pages_ahead
 
+    @property
+    def adjustable(self) -> bool:
+        """True when the detector that is loaded takes a `detection` of the caller's."""
+        return self._layout.adjustable
+
     @asynccontextmanager
     async def read(self, data: bytes, options: Options) -> AsyncIterator[Run]:
         """Read the document in `data` for the body of the `async with`; leaving it cancels what is not done.
@@ -84,11 +104,15 @@ class Pipeline:
         of the iteration, `BackendError`. A region that cannot be read is a `Failure` in its block.
         """
         with one_error():
-            async with self._decoder.open(data, options.pages) as document, anyio.create_task_group() as tasks:
+            async with (
+                self._decoder.open(data, options.pages, options.dpi) as document,
+                anyio.create_task_group() as tasks,
+            ):
                 begun, slots = anyio.create_memory_object_stream[_Slot](self._pages_ahead)
                 tasks.start_soon(self._begin_pages, document, options, begun)
                 with slots:
-                    yield Run(self._layout.name if options.layout else WHOLE_PAGE, _in_order(slots))
+                    layout = self._layout.name if options.layout else WHOLE_PAGE
+                    yield Run(document.kind, layout, _in_order(slots))
                     tasks.cancel_scope.cancel()
 
     async def _begin_pages(self, document: Document, options: Options, begun: MemoryObjectSendStream[_Slot]) -> None:
@@ -109,35 +133,44 @@ class Pipeline:
     async def _read_pixels(self, page: Page, options: Options, timings: dict[str, float]) -> PageResult:
         outcomes: dict[int, Outcome] = {}
         with _timed(timings, "layout"):
-            planned, failure = await self._plan(page, options)
-        if failure is not None:
-            outcomes[0] = failure
+            found = await self._find(page, options)
+        if found.failure is not None:
+            outcomes[0] = found.failure
         with _timed(timings, "recognition"):
             async with anyio.create_task_group() as tasks:
-                for index, item in enumerate(planned):
+                for index, item in enumerate(found.planned):
                     if item.reading is not None and index not in outcomes:
-                        read = partial(self._read_region, page.pixels, item.reading, options.language)
+                        read = partial(self._read_region, page.pixels, item.reading, options)
                         tasks.start_soon(_keep, outcomes, index, read)
-        finish = partial(_assembled, page, planned, outcomes, options, timings)
+        finish = partial(_assembled, page, found, outcomes, options, timings)
         result = await anyio.to_thread.run_sync(finish)
         _count(result)
         return result
 
-    async def _plan(self, page: Page, options: Options) -> tuple[tuple[Planned, ...], Failure | None]:
+    async def _find(self, page: Page, options: Options) -> _Found:
         """The blocks of a page; a page whose layout could not be found is one block that says so."""
         if not options.layout:
-            return plan_whole_page(page.width, page.height, options.task), None
+            return _Found(plan_whole_page(page.width, page.height, options.task))
         try:
-            regions = await self._layout.detect(page.pixels)
+            regions = await self._layout.detect(page.pixels, options.detection)
         except LayoutFailed as error:
-            return plan_whole_page(page.width, page.height, Task.OCR), Failure(error.code, error.detail)
-        return plan(regions, Rules()), None
+            whole = plan_whole_page(page.width, page.height, Task.OCR)
+            return _Found(whole, failure=Failure(error.code, error.detail))
+        rules = Rules(options.charts, options.seals, options.pictures, options.merge)
+        return _Found(plan(regions, rules), regions)
 
-    async def _read_region(self, pixels: Pixels, reading: Reading, language: str) -> Outcome:
+    async def _read_region(self, pixels: Pixels, reading: Reading, options: Options) -> Outcome:
+        jpeg = partial(_jpeg, pixels, reading)
         try:
-            return await self._recognizer.read(partial(_jpeg, pixels, reading), reading.task, language=language)
+            return await self._recognizer.read(jpeg, reading.task, language=options.language, sampling=options.sampling)
         except RegionFailed as error:
             return Failure(error.code, error.detail)
+
+
+def style_of(options: Options) -> Style:
+    """How the Markdown of a document with these options is written."""
+    ignored = IGNORED if options.ignored is None else options.ignored
+    return Style(options.pretty, options.formula_numbers, options.charts, options.seals, options.pictures, ignored)
 
 
 async def _keep(outcomes: dict[int, Outcome], index: int, read: Callable[[], Awaitable[Outcome]]) -> None:
@@ -157,12 +190,12 @@ def _jpeg(pixels: Pixels, reading: Reading) -> bytes:
 
 def _assembled(
     page: Page,
-    planned: Sequence[Planned],
+    found: _Found,
     outcomes: Mapping[int, Outcome],
     options: Options,
     timings: dict[str, float],
 ) -> PageResult:
-    done = assemble(planned, outcomes, page.width, Style())
+    done = assemble(found.planned, outcomes, page.width, style_of(options))
     images = {}
     if options.images == "inline":
         images = {path: encode_jpeg(picture(page.pixels, region)) for path, region in done.pictures.items()}
@@ -174,7 +207,23 @@ def _assembled(
         prompt_tokens=sum(recognition.prompt_tokens for recognition in read),
         completion_tokens=sum(recognition.completion_tokens for recognition in read),
     )
-    return PageResult(page.number, page.width, page.height, done.blocks, done.markdown, usage, images, timings)
+    return PageResult(
+        page=page.number,
+        width=page.width,
+        height=page.height,
+        blocks=done.blocks,
+        markdown=done.markdown,
+        usage=usage,
+        images=images,
+        timings_ms=timings,
+        regions=found.regions,
+        views={name: _view(name, page, done.blocks, options) for name in options.views.names},
+    )
+
+
+def _view(name: View, page: Page, blocks: Sequence[Block], options: Options) -> bytes:
+    pixels = page.pixels if name == "page" else overlay(page.pixels, blocks)
+    return encode(pixels, options.views.form, options.views.longest)
 
 
 def _count(result: PageResult) -> None:

@@ -6,10 +6,22 @@
             jpeg = encode_jpeg(crop(page.pixels, item.reading))
 
 `plan_whole_page` is the plan of a page read with one task and no layout; `picture` is the crop of a picture region.
+`overlay` shows on the page what was found there.
 """
 
 from gateway.regions.crops import crop, encode_jpeg, picture
 from gateway.regions.overlaps import without_overlaps
+from gateway.regions.overlay import encode, overlay
 from gateway.regions.plan import Rules, plan, plan_whole_page
 
-__all__ = ["Rules", "crop", "encode_jpeg", "picture", "plan", "plan_whole_page", "without_overlaps"]
+__all__ = [
+    "Rules",
+    "crop",
+    "encode",
+    "encode_jpeg",
+    "overlay",
+    "picture",
+    "plan",
+    "plan_whole_page",
+    "without_overlaps",
+]
