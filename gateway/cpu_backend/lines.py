@@ -22,6 +22,9 @@ Transform = NDArray[np.float64]
 _VERTICAL = 1.5
 """A line this many times as high as wide runs from top to bottom."""
 
+_OFFS = (0.0, 0.5, -0.5, 1.0, -1.0, 1.5, -1.5, 2.0, -2.0)
+"""Degrees that the tilt of a few lines may be off."""
+
 
 @dataclass(frozen=True, eq=False)
 class Line:
@@ -82,7 +85,7 @@ class Line:
 
 def tilt(lines: Sequence[Line]) -> float:
     """Radians clockwise that a picture's lines go down to their right: the median, longer lines weighing more."""
-    angles = sorted((line.angle, line.width) for line in lines if line.width > 3 * line.height)
+    angles = sorted((line.angle, line.width) for line in lines if line.width > 1.5 * line.height)
     half, before = sum(width for _, width in angles) / 2, 0.0
     for angle, width in angles:
         before += width
@@ -99,8 +102,17 @@ def turning(angle: float, middle: tuple[float, float]) -> Transform:
 
 
 def rows(lines: Sequence[Line]) -> list[list[Line]]:
-    """The lines from top to bottom, those beside each other in one row from left to right."""
-    turn = turning(-tilt(lines), (0, 0))
+    """The lines from top to bottom, those beside each other in one row from left to right.
+
+    How far a few short lines are tilted is hard to tell, so of the tilts near the likeliest one it is that which makes
+    the fewest rows.
+    """
+    likeliest = tilt(lines)
+    return min((_rows(lines, likeliest + math.radians(off)) for off in _OFFS), key=len, default=[])
+
+
+def _rows(lines: Sequence[Line], angle: float) -> list[list[Line]]:
+    turn = turning(-angle, (0, 0))
     level = {line: line.moved(turn) for line in lines}
     found: list[list[Line]] = []
     for line in sorted(lines, key=lambda line: _middle(level[line])):
@@ -140,4 +152,4 @@ def _apart(line: Line, other: Line) -> bool:
 
 def _abreast(line: Line, other: Line) -> bool:
     shared = min(line.bounds[3], other.bounds[3]) - max(line.bounds[1], other.bounds[1])
-    return shared > 0.5 * min(line.height, other.height)
+    return shared > 0.6 * min(line.height, other.height)

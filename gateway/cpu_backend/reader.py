@@ -8,6 +8,7 @@ from statistics import median
 
 import numpy as np
 
+from gateway.cpu_backend.blanks import find_blanks, mended, underscores
 from gateway.cpu_backend.lines import Line, rows, tilt, turning, without_slivers
 from gateway.cpu_backend.rapid import RapidOcr
 from gateway.cpu_backend.recogniser import Checkpoint, LineRecogniser
@@ -82,8 +83,12 @@ class _Reading:
         self._checkpoint = checkpoint
 
     def text(self, lines: Sequence[Line]) -> str:
-        found = self._with_texts(rows(lines), self._picture)
-        return "\n".join(filter(None, (" ".join(text for _, text in row) for row in found)))
+        read = dict(zip(lines, self._texts([line.picture(self._picture) for line in lines]), strict=True))
+        blanks = find_blanks(self._picture, lines)
+        letter_width = sum(line.width for line in lines) / max(sum(map(len, read.values())), 1)
+        read |= {blank: underscores(blank, letter_width) for blank in blanks}
+        texts = [" ".join(filter(None, (read[line] for line in row))) for row in rows([*lines, *blanks])]
+        return "\n".join(filter(None, map(mended, texts)))
 
     def spots(self, lines: Sequence[Line]) -> str:
         height, width = self._picture.shape[:2]

@@ -6,7 +6,15 @@ import logging
 from collections.abc import Callable, Sequence
 
 from gateway.cpu_backend.rapid import RapidOcr
-from gateway.cpu_backend.script import CYRILLIC, beyond_doubt, cyrillic, prefers_tesseract, sparse, unified
+from gateway.cpu_backend.script import (
+    CYRILLIC,
+    LatinReading,
+    cyrillic,
+    is_ideographic,
+    prefers_tesseract,
+    unified,
+    with_dash,
+)
 from gateway.cpu_backend.tesseract import Guess, Tesseract
 from gateway.document import Pixels
 from gateway.errors import RegionFailed
@@ -41,6 +49,10 @@ class LineRecogniser:
         another one it is not asked; without one it is asked where RapidOCR's reading is in doubt.
         Raises `RegionFailed` where the language wants Tesseract and there is none.
         """
+        texts = self._read(lines, language, checkpoint) if lines else []
+        return texts if any(map(is_ideographic, texts)) else [with_dash(text) for text in texts]
+
+    def _read(self, lines: Sequence[Pixels], language: str, checkpoint: Checkpoint) -> list[str]:
         if language in CYRILLIC:
             if self._tesseract is None:
                 raise RegionFailed(
@@ -49,36 +61,34 @@ class LineRecogniser:
                     code="language_unavailable",
                 )
             return self._tesseract_first(self._tesseract, lines, language, checkpoint)
-        if self._tesseract is None or language or not lines:
-            return [self._latin(line, checkpoint) for line in lines]
-        longest = max(range(len(lines)), key=lambda index: lines[index].shape[1])
-        if len(lines) > 2 and _sparse(self._latin(lines[longest], checkpoint), lines[longest]):
+        if self._tesseract is None or language:
+            return [self._latin(line, checkpoint).text for line in lines]
+        longest = max(lines, key=lambda line: line.shape[1])
+        if len(lines) > 2 and self._latin(longest, checkpoint).sparse:
             return self._tesseract_first(self._tesseract, lines, "ru", checkpoint)
         return self._rapid_first(self._tesseract, lines, checkpoint)
 
-    def _latin(self, line: Pixels, checkpoint: Checkpoint) -> str:
+    def _latin(self, line: Pixels, checkpoint: Checkpoint) -> LatinReading:
         checkpoint()
-        return self._rapid.read(line)
+        return LatinReading.of(self._rapid.read(line), line)
 
     def _tesseract_first(
         self, tesseract: Tesseract, lines: Sequence[Pixels], language: str, checkpoint: Checkpoint
     ) -> list[str]:
-        """Lines in which Tesseract sees no Cyrillic are RapidOCR's, if it makes more of them than gaps."""
-        guesses = tesseract.read(lines, self._data(tesseract, language), checkpoint)
+        """Lines in which Tesseract sees no Cyrillic are RapidOCR's, if it makes most of their ink into text."""
         texts = []
-        for line, guess in zip(lines, guesses, strict=True):
-            text = "" if cyrillic(guess) else self._latin(line, checkpoint)
-            texts.append(text if text and not _sparse(text, line) else unified(guess.text) or text)
+        for line, guess in zip(lines, tesseract.read(lines, self._data(tesseract, language), checkpoint), strict=True):
+            latin = None if cyrillic(guess) else self._latin(line, checkpoint)
+            texts.append(unified(guess.text) if latin is None or (latin.sparse and guess.text) else latin.text)
         return texts
 
     def _rapid_first(self, tesseract: Tesseract, lines: Sequence[Pixels], checkpoint: Checkpoint) -> list[str]:
-        texts = [self._latin(line, checkpoint) for line in lines]
-        doubtful = [
-            index for index, line in enumerate(lines) if not beyond_doubt(texts[index], line.shape[1], line.shape[0])
-        ]
+        latin = [self._latin(line, checkpoint) for line in lines]
+        texts = [reading.text for reading in latin]
+        doubtful = [index for index, reading in enumerate(latin) if not reading.beyond_doubt]
         guesses = tesseract.read([lines[index] for index in doubtful], self._data(tesseract, "ru"), checkpoint)
         for index, guess in zip(doubtful, guesses, strict=True):
-            if prefers_tesseract(texts[index], guess, is_sparse=_sparse(texts[index], lines[index])):
+            if prefers_tesseract(latin[index], guess):
                 texts[index] = unified(guess.text)
         return texts
 
@@ -87,6 +97,3 @@ class LineRecogniser:
         wanted = [own if own in tesseract.languages else "rus", "eng"]
         return "+".join(data for data in wanted if data in tesseract.languages)
 
-
-def _sparse(text: str, line: Pixels) -> bool:
-    return sparse(text, line.shape[1], line.shape[0])

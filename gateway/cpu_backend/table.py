@@ -9,8 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from gateway.cpu_backend.lines import Line, rows
-from gateway.cpu_backend.ruling import Cell, Table
-from gateway.document import Pixels
+from gateway.cpu_backend.ruling import Table
+from gateway.document import BBox, Pixels
+
+_FAINT = 50
+"""Grey levels that ink is at least darker than the paper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +28,12 @@ class Written:
 def lines_by_cell(table: Table, lines: Sequence[Line], text_height: float) -> list[list[Line]]:
     """For each cell its lines in reading order, cut off at the cell's edges; a cell with ink and no line is one line."""
     found = []
+    inset = round(0.06 * text_height) + 1
     for cell in table.cells:
-        inside = [part for line in lines if (part := _within(line, cell)) is not None]
-        inside = [line for row in rows(inside) for line in row] or _ink(table.picture, cell, text_height)
+        left, top, right, bottom = cell.bbox
+        bounds = left + inset, top + inset, right - inset, bottom - inset
+        inside = [part for line in lines if (part := _within(line, bounds)) is not None]
+        inside = [line for row in rows(inside) for line in row] or _ink(table.picture, bounds, text_height)
         found.append(inside)
     return found
 
@@ -86,10 +92,10 @@ def _columns(lines: Sequence[Line], amount: int) -> list[float]:
     return starts
 
 
-def _within(line: Line, cell: Cell) -> Line | None:
-    """The part of a line inside a cell: all of it, a piece cut at the cell's edges, or None for hardly any."""
+def _within(line: Line, bounds: BBox) -> Line | None:
+    """The part of a line inside a cell's `bounds`: all of it, a piece cut at the edges, or None for hardly any."""
     x0, y0, x1, y1 = line.bounds
-    left, top, right, bottom = cell.bbox
+    left, top, right, bottom = bounds
     width, height = min(x1, right) - max(x0, left), min(y1, bottom) - max(y0, top)
     if width < 0.3 * min(line.width, line.height) or height < 0.5 * line.height:
         return None
@@ -98,23 +104,17 @@ def _within(line: Line, cell: Cell) -> Line | None:
     return Line.box(max(x0, left), max(y0, top), min(x1, right), min(y1, bottom))
 
 
-def _ink(picture: Pixels, cell: Cell, text_height: float) -> list[Line]:
-    """The cell's ink as one line at least as high as the others, [] if there is hardly any."""
-    left, top, right, bottom = cell.bbox
-    grey = picture[top + 2 : bottom - 2, left + 2 : right - 2].mean(axis=2)
+def _ink(picture: Pixels, bounds: BBox, text_height: float) -> list[Line]:
+    """What ink there is in a cell's `bounds` as one line, at least as high as the others; [] if there is hardly any."""
+    left, top, right, bottom = bounds
+    grey = picture[top:bottom, left:right].mean(axis=2)
     if grey.size == 0:
         return []
-    dark = grey < np.median(grey) - 60
+    dark = grey < np.median(grey) - _FAINT
     ys, xs = np.flatnonzero(dark.sum(axis=1) > 1), np.flatnonzero(dark.any(axis=0))
-    if not len(ys) or not len(xs) or dark.sum() < 0.05 * text_height**2:
+    if not len(ys) or dark.sum() < 0.02 * text_height**2:
         return []
     margin = 0.25 * text_height
-    middle, half = float(top + 2 + (ys[0] + ys[-1]) / 2), max((ys[-1] - ys[0]) / 2 + margin, text_height / 2)
-    return [
-        Line.box(
-            max(left + 2 + xs[0] - margin, left),
-            max(middle - half, top),
-            min(left + 2 + xs[-1] + margin, right),
-            min(middle + half, bottom),
-        )
-    ]
+    middle, half = float(top + (ys[0] + ys[-1]) / 2), max((ys[-1] - ys[0]) / 2 + margin, text_height / 2)
+    x0, x1 = max(left + float(xs[0]) - margin, left), min(left + float(xs[-1]) + margin, right)
+    return [Line.box(x0, max(middle - half, top), x1, min(middle + half, bottom))]
