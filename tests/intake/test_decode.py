@@ -3,8 +3,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import documents
+
 from gateway.intake import decode
-from tests import documents
 
 
 def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:

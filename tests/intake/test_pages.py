@@ -7,17 +7,17 @@ import struct
 import zlib
 from collections.abc import AsyncIterator, Callable
 
+import documents
 import numpy as np
 import pytest
 import pytest_asyncio
+from child_processes import children, resident_bytes
+from documents import corners, encode
 from PIL import Image
 
 from gateway.document import Kind, Page
 from gateway.errors import BadDocument, EmptyDocument, EncryptedDocument, GatewayError, TooManyPages, TooManyPixels
 from gateway.intake.pages import Decoder
-from tests import documents
-from tests.documents import corners, encode
-from tests.intake.processes import children, resident_bytes
 
 RED, LIME, BLUE, BLACK, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 0, 0), (255, 255, 255)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 
+import documents
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,6 @@ from hypothesis import strategies as st
 from gateway.document import Kind
 from gateway.errors import EmptyDocument, InvalidBase64, InvalidRequest, TooManyPages, Unsupported
 from gateway.intake.source import decode_base64, kind_of, select_pages
-from tests import documents
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import anyio
 import anyio.lowlevel
+import documents
 import pytest
+from child_processes import children
 
 from gateway.errors import BadDocument
 from gateway.intake.pages import Decoder
 from gateway.intake.workers import Workers
-from tests import documents
-from tests.intake.processes import children
 
 
 @pytest.fixture
