@@ -2,8 +2,8 @@
 
     scripts/bench [--kit FOLDER] [--official VENV] [--only single,pdf,long,mixed,alone,backends] …
 
-Starts the stand-in VLM of the kit, then each server in turn with the same layout model and the same pages, and prints a
-table. Load, stand-in and servers share the machine's cores. Limit: pages/s that the stand-in could answer were it always
+Starts the stand-in VLM of the kit, then each server in turn with the same layout model and the same pages, and prints
+a table. Load, stand-in and servers share the machine's cores. Limit: pages/s that the stand-in could answer were it always
 full. CPU: seconds of the server's whole process tree per page. Memory: proportional set size of the tree at its peak.
 """
 
@@ -74,8 +74,12 @@ class Bench:
 
     def load(self, files: Sequence[Path], **job: Any) -> subprocess.Popen[bytes]:
         whole = {
-            **{"url": self.server.url, "dialect": self.server.dialect, "files": [str(path) for path in files]},
-            **{"requests": 10**6, "at_once": 1, **job},
+            "url": self.server.url,
+            "dialect": self.server.dialect,
+            "files": [str(path) for path in files],
+            "requests": 10**6,
+            "at_once": 1,
+            **job,
         }
         command = [sys.executable, str(Path(__file__).with_name("load.py")), json.dumps(whole)]
         return subprocess.Popen(command, stdout=subprocess.PIPE)
@@ -223,7 +227,7 @@ def run(options: argparse.Namespace) -> Iterator[Row]:
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kit", type=Path, default=ROOT.parent / "shared" / "peer", help="folder of vlm_standin.py")
-    parser.add_argument("--layout", type=Path, help="folder of the layout model, named V2… or V3…; the kit's V2-cheap-onnx")
+    parser.add_argument("--layout", type=Path, help="layout model's folder, named V2… or V3…")
     parser.add_argument("--official", type=Path, metavar="VENV", help="environment of the official server")
     parser.add_argument("--only", default="single,alone,pdf,long,mixed,backends", help="comma-separated scenarios")
     parser.add_argument("--at-once", default="1,4,16,32", help="single pages at a time")

@@ -12,6 +12,7 @@ import numpy as np
 
 from gateway.document import AS_THE_MODEL_DOES, BBox, Detection, Pixels, Polygon, Region
 from gateway.errors import LayoutUnavailable
+from gateway.layout import direct
 from gateway.layout.detector import numbered
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class PaddleXLayout:
         try:
             self._model = _create(model_name, model_dir, engine, device)
             self._nms = self._model.layout_nms  # PaddleX takes a caller's False for "as configured"
+            self._direct = direct.fits(self._model)
             self.max_batch = _GPU_BATCH if _on_gpu(self._model, engine, device) else 1
             self.detect([np.full((64, 64, 3), 255, np.uint8)])
         except Exception as exc:  # PaddleX and its engines raise anything, bare Exception included
@@ -52,9 +54,17 @@ class PaddleXLayout:
 
     def detect_as(self, pages: Sequence[Pixels], detection: Detection) -> list[tuple[Region, ...]]:
         """As `detect`, with other thresholds, NMS, merging or outlines."""
+        self._model.layout_nms = self._nms if detection.nms is None else detection.nms
+        found = direct.found(self._model, pages, detection) if self._direct else self._predicted(pages, detection)
+        return [
+            numbered(_region(box, page.shape[1], page.shape[0]) for box in boxes)
+            for page, boxes in zip(pages, found, strict=True)
+        ]
+
+    def _predicted(self, pages: Sequence[Pixels], detection: Detection) -> list[list[dict[str, Any]]]:
+        """PaddleX's own way, for engines that run a model otherwise."""
         import cv2
 
-        self._model.layout_nms = self._nms if detection.nms is None else detection.nms
         answers = self._model.predict(
             [cv2.cvtColor(page, cv2.COLOR_RGB2BGR) for page in pages],
             batch_size=len(pages),
@@ -64,10 +74,7 @@ class PaddleXLayout:
             layout_shape_mode=detection.shape,
             filter_overlap_boxes=False,
         )
-        return [
-            numbered(_region(box, page.shape[1], page.shape[0]) for box in answer["boxes"])
-            for page, answer in zip(pages, answers, strict=True)
-        ]
+        return [answer["boxes"] for answer in answers]
 
 
 def unusable(model_name: str, model_dir: str, engine: str) -> str | None:
