@@ -21,7 +21,7 @@ end_children() {
   local group
   trap '' INT TERM HUP
   for group in $(jobs -p); do kill -TERM -- "-$group" 2>/dev/null || true; done
-  wait
+  wait 2>/dev/null || true
   if [ -n "${scratch:-}" ]; then rm -rf "$scratch"; fi
 }
 

@@ -2,37 +2,19 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
 
+import living
 import pytest
+from living import BOUND_S, free_port, until
 
 ROOT = Path(__file__).parents[2]
 STANDIN = Path(__file__).with_name("standin.py")
-BOUND_S = 30.0
-T = TypeVar("T")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def until(condition: Callable[[], T], what: str) -> T:
-    """The first true value of `condition`; fails loudly after a bounded wait."""
-    end = time.monotonic() + BOUND_S
-    while not (value := condition()):
-        assert time.monotonic() < end, f"waited {BOUND_S:.0f} s for {what}"
-        time.sleep(0.05)
-    return value
 
 
 def script(path: Path, text: str) -> Path:
@@ -117,14 +99,8 @@ class Service:
 
     @property
     def processes(self) -> list[int]:
-        """Every living process of this run, told by its environment."""
-        mark = f"RUN_DIR={self.run_dir}".encode()
-        found = []
-        for entry in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):  # gone, or another user's
-                if mark in (entry / "environ").read_bytes().split(b"\0"):
-                    found.append(int(entry.name))
-        return found
+        """Every living process of this run."""
+        return living.processes(self.run_dir)
 
     def close(self) -> None:
         """End whatever a failed test left."""
