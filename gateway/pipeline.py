@@ -198,7 +198,8 @@ def _assembled(
     done = assemble(found.planned, outcomes, page.width, style_of(options))
     images = {}
     if options.images == "inline":
-        images = {path: encode_jpeg(picture(page.pixels, region)) for path, region in done.pictures.items()}
+        shown = {path: region for path, region in done.pictures.items() if path in done.markdown}
+        images = {path: encode_jpeg(picture(page.pixels, region)) for path, region in shown.items()}
     read = [outcome for outcome in outcomes.values() if isinstance(outcome, Recognition)]
     usage = Usage(
         pages=1,
