@@ -18,6 +18,9 @@ from gateway.api import ocr, openapi, ops, problems
 from gateway.api.admission import Admission
 from gateway.api.health import Health
 from gateway.api.middleware import Keys, RequestLog
+from gateway.api.paddlex import layout_parsing
+from gateway.api.paddlex import routes as paddlex
+from gateway.api.paddlex.envelope import Envelopes
 from gateway.errors import BackendError, one_error
 from gateway.intake.fetch import Fetcher
 from gateway.intake.pages import Decoder
@@ -86,12 +89,13 @@ def build_app(service: Service, admission: Admission) -> ASGIApp:
     )
     problems.install(app)
     app.include_router(ops.routes(health))
-    dialect = ocr.Dialect(
-        service.pipeline, service.fetcher, health, settings.max_body_mb << 20, settings.vlm_model_name
-    )
-    app.include_router(ocr.routes(dialect))
-    openapi.install(app, ocr.SHAPES, keys=bool(settings.gateway_api_keys))
-    return RequestLog(Keys(app, [key.get_secret_value() for key in settings.gateway_api_keys]))
+    max_bytes = settings.max_body_mb << 20
+    work = (service.pipeline, service.fetcher, health, max_bytes)
+    app.include_router(ocr.routes(ocr.Dialect(*work, settings.vlm_model_name)))
+    app.include_router(paddlex.routes(layout_parsing.Dialect(*work, settings.paddlex_visualize)))
+    openapi.install(app, (*ocr.SHAPES, *paddlex.SHAPES), keys=bool(settings.gateway_api_keys))
+    keyed = Keys(app, [key.get_secret_value() for key in settings.gateway_api_keys])
+    return RequestLog(Envelopes(keyed, paddlex.PATHS))
 
 
 def _load_detector(settings: Settings) -> Detector:

@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     drain_s: float = Field(60, ge=0, description="Seconds that running requests get after SIGTERM")
 
     pdf_dpi: int = Field(200, ge=72, le=600, description="Resolution PDF pages are rendered at")
+    paddlex_visualize: bool = Field(
+        True, description="Pictures of pages in PaddleX's API for callers who do not say `visualize`"
+    )
     log_format: Literal["auto", "json", "text"] = Field("auto", description="`auto`: text on a terminal, else JSON")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line logged")
 

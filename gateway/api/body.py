@@ -95,7 +95,7 @@ async def read_submission(request: Request, max_bytes: int) -> Submission:
         return await _json(request, max_bytes)
     if content_type in ("", "application/pdf", "application/octet-stream") or content_type.startswith("image/"):
         options = _fields(OptionFields, request.query_params.multi_items()).options()
-        return Submission(await _whole(request, max_bytes), options)
+        return Submission(await whole(request, max_bytes), options)
     raise UnsupportedContentType(
         f"Content-Type {content_type!r}: send multipart/form-data, application/json, image/*, application/pdf or "
         "application/octet-stream."
@@ -117,21 +117,18 @@ async def _multipart(request: Request, max_bytes: int) -> Submission:
     finally:
         parser.close()
     if len(data) > max_bytes:
-        raise _too_large(max_bytes)
+        raise too_large(max_bytes)
     return Submission(data, fields.options())
 
 
 async def _json(request: Request, max_bytes: int) -> Submission:
     _no_query(request)
-    raw = await _whole(request, max_bytes * 4 // 3 + MULTIPART_OVERHEAD)
+    raw = await whole(request, in_base64(max_bytes))
     return await anyio.to_thread.run_sync(_parse_json, raw, max_bytes)
 
 
 def _parse_json(raw: bytes, max_bytes: int) -> Submission:
-    try:
-        members = json.loads(raw, object_pairs_hook=_members)
-    except (ValueError, RecursionError) as exc:
-        raise InvalidRequest("The body is not valid JSON.") from exc
+    members = json_of(raw)
     if not isinstance(members, Mapping):
         raise InvalidRequest("The body must be a JSON object.")
     fields = _fields(JsonFields, [(name, value) for name, value in members.items() if value is not None])
@@ -142,8 +139,16 @@ def _parse_json(raw: bytes, max_bytes: int) -> Submission:
     options = fields.options()
     data = decode_base64(fields.image or "")
     if len(data) > max_bytes:
-        raise _too_large(max_bytes)
+        raise too_large(max_bytes)
     return Submission(data, options)
+
+
+def json_of(raw: bytes) -> Any:
+    """The value in a body of JSON, no member of an object given twice. Raises `InvalidRequest`."""
+    try:
+        return json.loads(raw, object_pairs_hook=_members)
+    except (ValueError, RecursionError) as exc:
+        raise InvalidRequest("The body is not valid JSON.") from exc
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -175,21 +180,27 @@ def _no_query(request: Request) -> None:
         raise InvalidRequest(f"{name[:80]}: with this content type options go into the body, not the query")
 
 
-async def _whole(request: Request, limit: int) -> bytes:
+def in_base64(max_bytes: int) -> int:
+    """How long a body may be that holds a document of `max_bytes` in base64, and options."""
+    return max_bytes * 4 // 3 + MULTIPART_OVERHEAD
+
+
+async def whole(request: Request, limit: int) -> bytes:
+    """The bytes of the body. Raises `TooLarge` as soon as they are more than `limit`."""
     return b"".join([chunk async for chunk in _bounded(request, limit)])
 
 
 async def _bounded(request: Request, limit: int) -> AsyncIterator[bytes]:
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     total = 0
     async for chunk in request.stream():
         total += len(chunk)
         if total > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         yield chunk
 
 
-def _too_large(limit: int) -> TooLarge:
+def too_large(limit: int) -> TooLarge:
     return TooLarge(f"The document is larger than {limit / (1 << 20):g} MiB.")

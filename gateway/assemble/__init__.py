@@ -11,7 +11,7 @@ Over a whole document `join_tables` and `level_titles` take the blocks of all pa
 
 from gateway.assemble.across import join_tables
 from gateway.assemble.flat import FlatResult, flat_results, plain_text
-from gateway.assemble.markdown import IGNORED, Style, document_markdown, page_markdown
+from gateway.assemble.markdown import IGNORED, Style, block_markdown, document_markdown, page_markdown
 from gateway.assemble.page import Assembled, assemble, image_path
 from gateway.assemble.titles import level_titles
 
@@ -21,6 +21,7 @@ __all__ = [
     "FlatResult",
     "Style",
     "assemble",
+    "block_markdown",
     "document_markdown",
     "flat_results",
     "image_path",

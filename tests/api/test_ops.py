@@ -107,7 +107,15 @@ async def test_the_description_is_valid_and_whole() -> None:
         schema = (await running.http.get("/openapi.json")).json()
         assert (await running.http.get("/docs")).status_code == 200
     validate(schema)
-    assert set(schema["paths"]) == {"/ocr", "/health", "/health/live", "/health/ready", "/health/vllm", "/metrics"}
+    assert set(schema["paths"]) == {
+        "/ocr",
+        "/health",
+        "/health/live",
+        "/health/ready",
+        "/health/vllm",
+        "/metrics",
+        "/layout-parsing",
+    }
     operation = schema["paths"]["/ocr"]["post"]
     assert {"multipart/form-data", "application/json", "application/pdf", "image/*"} <= set(
         operation["requestBody"]["content"]

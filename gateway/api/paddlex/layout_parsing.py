@@ -1,0 +1,127 @@
+"""`POST /layout-parsing`: a document read, in PaddleX's terms."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import anyio
+from fastapi import Request
+from starlette.types import Send
+
+from gateway.api.body import in_base64, json_of, too_large, whole
+from gateway.api.exchange import Answer
+from gateway.api.health import Health
+from gateway.api.paddlex import envelope
+from gateway.api.paddlex.document import add_global_ids, restructured
+from gateway.api.paddlex.pages import OUTLINING, Writing, pruned_result
+from gateway.api.paddlex.requests import ParsingFields, log_id_of, refusal, validated
+from gateway.assemble import page_markdown
+from gateway.document import Kind, Options, PageResult
+from gateway.intake.fetch import Fetcher
+from gateway.intake.source import HEAD_BYTES, decode_base64, kind_of
+from gateway.pipeline import Pipeline, style_of
+
+_IN_ORDER = ("number", "footnote", "header", "header_image", "footer", "footer_image", "aside_text")
+_URLS = ("http://", "https://", "s3://")
+_VIEWS = {"overlay": "layout_det_res"}
+"""Pictures to look at, by the keys that PaddleX gives them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What every call works with: `max_bytes` is the largest document, `visualize` is for callers who do not say."""
+
+    pipeline: Pipeline
+    fetcher: Fetcher
+    health: Health
+    max_bytes: int
+    visualize: bool
+
+
+class Call:
+    """One call of `/layout-parsing`."""
+
+    def __init__(self, dialect: Dialect, request_id: str) -> None:
+        self._dialect = dialect
+        self._log_id = request_id
+
+    async def prepare(self, request: Request) -> Answer:
+        """The body is read and found in order, and a backend is there to read it."""
+        raw = await whole(request, in_base64(self._dialect.max_bytes))
+        members = await anyio.to_thread.run_sync(json_of, raw)
+        if log_id := log_id_of(members):
+            self._log_id = request.state.log_id = log_id
+        fields = await anyio.to_thread.run_sync(validated, ParsingFields, members)
+        if refusal := self._dialect.health.refusal():
+            raise refusal
+        fields.refuse_the_impossible(adjustable=self._dialect.pipeline.adjustable)
+        return partial(self._answer, fields)
+
+    async def _answer(self, fields: ParsingFields, send: Send) -> None:
+        data = await self._document(fields)
+        visualize = self._dialect.visualize if fields.visualize is None else fields.visualize
+        options = fields.options(adjustable=self._dialect.pipeline.adjustable, views=visualize)
+        async with self._dialect.pipeline.read(data, options) as run:
+            pages = [page async for page in run.pages]
+        body = await anyio.to_thread.run_sync(self._body, fields, options, pages, run.kind, run.layout == OUTLINING)
+        await envelope.send_json(send, body)
+
+    async def _document(self, fields: ParsingFields) -> bytes:
+        if fields.file.lower().startswith(_URLS):
+            data = await self._dialect.fetcher.fetch(fields.file)
+        else:
+            data = await anyio.to_thread.run_sync(decode_base64, fields.file)
+        if len(data) > self._dialect.max_bytes:
+            raise too_large(self._dialect.max_bytes)
+        if fields.fileType is not None and (kind_of(data[:HEAD_BYTES]) is Kind.PDF) != (fields.fileType == 0):
+            raise refusal([("value_error", "body.fileType", "the file is another: 0 is PDF, 1 an image")])
+        return data
+
+    def _body(
+        self, fields: ParsingFields, options: Options, pages: Sequence[PageResult], kind: Kind, outlined: bool
+    ) -> bytes:
+        ignored = _IN_ORDER if options.ignored is None else tuple(fields.markdownIgnoreLabels or ())
+        outlined = outlined and options.layout and options.detection.shape != "rect"
+        writing = Writing(style_of(options), ignored, bool(fields.formatBlockContent), outlined)
+        if fields.restructurePages:
+            pages = _restructured(pages, fields, options)
+        results = [_result(page, fields, options, writing) for page in pages]
+        if fields.restructurePages:
+            written = [result["prunedResult"]["parsing_res_list"] for result in results]
+            add_global_ids([page.blocks for page in pages], written)
+        return envelope.success(self._log_id, {"layoutParsingResults": results, "dataInfo": _data_info(kind, pages)})
+
+
+def _restructured(pages: Sequence[PageResult], fields: ParsingFields, options: Options) -> list[PageResult]:
+    blocks = restructured([page.blocks for page in pages], fields)
+    style = style_of(options)
+    return [
+        replace(page, blocks=tuple(changed), markdown=page_markdown(changed, page.width, style))
+        for page, changed in zip(pages, blocks, strict=True)
+    ]
+
+
+def _result(page: PageResult, fields: ParsingFields, options: Options, writing: Writing) -> dict[str, Any]:
+    markdown: dict[str, Any] = {"text": page.markdown}
+    if fields.returnMarkdownImages:
+        markdown["images"] = {path: _base64(jpeg) for path, jpeg in page.images.items()}
+    result: dict[str, Any] = {"prunedResult": pruned_result(page, options, writing), "markdown": markdown}
+    if options.views.names:
+        result["outputImages"] = {_VIEWS[name]: _base64(file) for name, file in page.views.items() if name in _VIEWS}
+        result["inputImage"] = _base64(page.views["page"])
+    return result
+
+
+def _data_info(kind: Kind, pages: Sequence[PageResult]) -> dict[str, Any]:
+    sizes = [{"width": page.width, "height": page.height} for page in pages]
+    if kind is Kind.PDF or len(pages) > 1:
+        return {"numPages": len(pages), "pages": sizes, "type": "pdf" if kind is Kind.PDF else "tiff"}
+    return {**sizes[0], "type": "image"}
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
