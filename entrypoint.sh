@@ -3,7 +3,7 @@
 # Ends with 0 after SIGTERM, SIGINT or `supervisorctl shutdown`, with 1 when a process could not be kept alive, and with
 # 2 when something is wrong before the start. Needs bash, flock (util-linux) and a Python with the gateway installed.
 #
-# Variables of its own, beside those of the gateway (docs/settings.md):
+# Variables of its own (docs/operations.md), beside the settings of the gateway (README.md):
 #   GATEWAY_PYTHON          Python of the gateway's environment (default: .venv here, else python3)
 #   RUN_DIR                 the only folder written to: control socket, logs (default: a folder of this port under /tmp)
 #   GPU_MEMORY_UTILIZATION  share of the GPU's memory that vLLM takes (0.5; the layout model lives beside it)

@@ -1,11 +1,14 @@
 """What entrypoint.sh checks and writes before it starts anything."""
 
 import json
+import re
 import socket
 from pathlib import Path
 
 import pytest
 import yaml
+
+ROOT = Path(__file__).parents[2]
 
 
 def words_and_status(service) -> tuple[str, int]:
@@ -99,3 +102,10 @@ def test_paddlex_server_gets_its_flags_and_its_config(start, tmp_path):
         "disable-uvicorn-access-log": True,
     }
     assert service.stop() == 0
+
+
+def test_its_own_variables_are_documented():
+    """Every variable in the head of entrypoint.sh has a row in docs/operations.md, and no other has."""
+    told = re.findall(r"^#   ([A-Z_]+) ", (ROOT / "entrypoint.sh").read_text(), flags=re.M)
+    rows = re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "docs" / "operations.md").read_text(), flags=re.M)
+    assert told == rows

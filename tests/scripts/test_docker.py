@@ -1,8 +1,13 @@
 """The images, as far as they can be judged without an engine: what they name exists and what they promise is there."""
 
 import fnmatch
+import os
 import re
+import subprocess
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import yaml
@@ -69,3 +74,25 @@ def test_compose_offers_both_images_behind_profiles():
         assert service["profiles"] == [name]
         assert service["read_only"] is True
         assert int(service["stop_grace_period"].removesuffix("s")) > 60
+
+
+@pytest.mark.parametrize(("answer", "status"), [(200, 0), (503, 1), (None, 1)])
+def test_image_probe_tells_health_by_its_exit_status(answer, status):
+    """docker/health.py ends with 0 only when /health is 200, and minds no proxy."""
+
+    class Health(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(answer if self.path == "/health" else 404)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Health) as server:
+        if answer:
+            Thread(target=server.handle_request).start()
+        else:
+            server.socket.close()
+        environment = {**os.environ, "GATEWAY_PORT": str(server.server_port), "http_proxy": "http://127.0.0.1:9"}
+        probe = [sys.executable, ROOT / "docker" / "health.py"]
+        assert subprocess.run(probe, env=environment, timeout=30, check=False).returncode == status
