@@ -13,6 +13,9 @@ from gateway.cpu_backend.lines import Line
 from gateway.document import Pixels
 
 _MARKS = r"(?:[\s'‘’‚`|.]|(?<!_)_{1,2}(?!_))*"
+_DARKER = 30.0
+"""Grey levels between a rule and the paper."""
+
 _STRAY = re.compile(f"{_MARKS}(___+){_MARKS}")
 """A blank, with pieces of its ends that were read as marks."""
 
@@ -37,7 +40,7 @@ def find_blanks(picture: Pixels, lines: Sequence[Line]) -> list[Line]:
         blank = Line.box(x, y - 0.75 * height, x + width, y + 0.25 * height)
         if width < _SHORTEST * height or thick > 0.3 * height or _written_on(ink, x, y, width, height):
             continue
-        if any(_in_row(blank, line) for line in lines):
+        if _is_rule(grey, (x, y, x + width, y + thick), height) and any(_in_row(blank, line) for line in lines):
             found.append(blank)
     return found
 
@@ -56,6 +59,15 @@ def _written_on(ink: NDArray[np.uint8], x: int, y: int, width: int, height: floa
     """Whether there is text close above a rule, which then underlines it."""
     above = ink[max(int(y - 0.4 * height), 0) : max(y - 3, 0), x + width // 10 : x + width - width // 10]
     return bool(above.size) and float((above > 0).mean()) > 0.03
+
+
+def _is_rule(grey: NDArray[np.uint8], box: tuple[int, int, int, int], height: float) -> bool:
+    """Whether a stroke is darker than the paper on both sides; the edge of a crop's white mask is not."""
+    x0, y0, x1, y1 = box
+    off = round(0.15 * height) + 1
+    sides = grey[max(y0 - off - 2, 0) : max(y0 - off, 1), x0:x1], grey[y1 + off : y1 + off + 2, x0:x1]
+    stroke = float(np.percentile(grey[y0:y1, x0:x1].min(axis=0), 50))
+    return all(float(np.median(side)) - stroke > _DARKER for side in sides if side.size)
 
 
 def _in_row(blank: Line, line: Line) -> bool:

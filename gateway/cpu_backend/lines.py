@@ -85,10 +85,10 @@ class Line:
 
 def tilt(lines: Sequence[Line]) -> float:
     """Radians clockwise that a picture's lines go down to their right: the median, longer lines weighing more."""
-    angles = sorted((line.angle, line.width) for line in lines if line.width > 1.5 * line.height)
-    half, before = sum(width for _, width in angles) / 2, 0.0
-    for angle, width in angles:
-        before += width
+    angles = sorted((line.angle, line.width**2) for line in lines if line.width > 1.5 * line.height)
+    half, before = sum(weight for _, weight in angles) / 2, 0.0
+    for angle, weight in angles:
+        before += weight
         if before >= half:
             return angle
     return 0.0

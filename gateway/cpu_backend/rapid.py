@@ -58,7 +58,8 @@ def _with_margin(picture: Pixels) -> Pixels:
 
     edges = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
     colour = [int(channel) for channel in np.median(edges, axis=0)]
-    return np.asarray(cv2.copyMakeBorder(picture, *[_MARGIN] * 4, cv2.BORDER_CONSTANT, value=colour), np.uint8)
+    framed = cv2.copyMakeBorder(picture, _MARGIN, _MARGIN, _MARGIN, _MARGIN, cv2.BORDER_CONSTANT, value=colour)
+    return np.asarray(framed, np.uint8)
 
 
 def _model(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from statistics import median
 
@@ -100,15 +101,17 @@ class _Reading:
         )
 
     def table(self, lines: Sequence[Line]) -> str:
-        """By its rules; lines above and below them become rows of one cell. Without rules by the gaps in its text."""
+        """By its rules; without any by the gaps in its text."""
         if not lines:
             return ""
         text_height = median(line.height for line in lines)
-        picture, lines = _levelled(self._picture, lines)
-        table = find_table(picture, text_height)
+        views = [(self._picture, list(lines)), *_levelled(self._picture, lines)]
+        tables = [(find_table(picture, text_height), level) for picture, level in views]
+        table, level = max(tables, key=lambda found: len(found[0].cells) if found[0] else 0)
         if table is None:
-            return by_gaps(self._with_texts(rows(lines), picture))
-        return self._ruled(table, [line.moved(table.transform) for line in lines], text_height)
+            picture, level = views[-1]
+            return by_gaps(self._with_texts(rows(level), picture))
+        return self._ruled(table, [line.moved(table.transform) for line in level], text_height)
 
     def _ruled(self, table: Table, lines: Sequence[Line], text_height: float) -> str:
         by_cell = lines_by_cell(table, lines, text_height)
@@ -129,19 +132,23 @@ class _Reading:
         return self._recogniser.read(lines, self._language, self._checkpoint)
 
 
-def _levelled(picture: Pixels, lines: Sequence[Line]) -> tuple[Pixels, list[Line]]:
-    """The picture turned so that its lines run level, and the lines on it."""
+def _levelled(picture: Pixels, lines: Sequence[Line]) -> list[tuple[Pixels, list[Line]]]:
+    """The picture turned so that its lines run level, and the lines on it; [] for one that is level.
+
+    The tilt of short lines is a rough guess, so this is another view of the picture, not always a better one.
+    """
     import cv2
 
     angle = tilt(lines)
     if abs(angle) < _LEVEL:
-        return picture, list(lines)
+        return []
     height, width = picture.shape[:2]
+    wide = round(width * math.cos(angle) + height * abs(math.sin(angle)))
+    high = round(height * math.cos(angle) + width * abs(math.sin(angle)))
     turn = turning(-angle, (width / 2, height / 2))
-    level = cv2.warpPerspective(
-        picture, turn, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT, borderValue=(255,) * 3
-    )
-    return np.asarray(level, np.uint8), [line.moved(turn) for line in lines]
+    turn[:2, 2] += (wide - width) / 2, (high - height) / 2
+    level = cv2.warpPerspective(picture, turn, (wide, high), flags=cv2.INTER_CUBIC, borderValue=(255,) * 3)
+    return [(np.asarray(level, np.uint8), [line.moved(turn) for line in lines])]
 
 
 def _locations(corners: object) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from gateway.cpu_backend.rapid import RapidOcr
 from gateway.cpu_backend.script import (
     CYRILLIC,
     LatinReading,
-    cyrillic,
+    fits_cyrillic,
     is_ideographic,
+    plainly_cyrillic,
     prefers_tesseract,
     unified,
     with_dash,
@@ -45,14 +46,16 @@ class LineRecogniser:
     def read(self, lines: Sequence[Pixels], language: str, checkpoint: Checkpoint) -> list[str]:
         """The text of each line, "" where none was made out.
 
-        `language`, ISO 639 or "", says what to expect: with a language written in Cyrillic Tesseract reads first, with
-        another one it is not asked; without one it is asked where RapidOCR's reading is in doubt.
+        `language`, ISO 639 or "" (a region may follow, `ru-RU`), says what to expect: with a language written in
+        Cyrillic Tesseract reads first, with another one it is not asked; without one it is asked where RapidOCR's
+        reading is in doubt.
         Raises `RegionFailed` where the language wants Tesseract and there is none.
         """
         texts = self._read(lines, language, checkpoint) if lines else []
         return texts if any(map(is_ideographic, texts)) else [with_dash(text) for text in texts]
 
     def _read(self, lines: Sequence[Pixels], language: str, checkpoint: Checkpoint) -> list[str]:
+        language = language.lower().partition("-")[0].strip()
         if language in CYRILLIC:
             if self._tesseract is None:
                 raise RegionFailed(
@@ -75,25 +78,35 @@ class LineRecogniser:
     def _tesseract_first(
         self, tesseract: Tesseract, lines: Sequence[Pixels], language: str, checkpoint: Checkpoint
     ) -> list[str]:
-        """Lines in which Tesseract sees no Cyrillic are RapidOCR's, if it makes most of their ink into text."""
+        """RapidOCR is asked only for lines that may not be Cyrillic."""
         texts = []
         for line, guess in zip(lines, tesseract.read(lines, self._data(tesseract, language), checkpoint), strict=True):
-            latin = None if cyrillic(guess) else self._latin(line, checkpoint)
-            texts.append(unified(guess.text) if latin is None or (latin.sparse and guess.text) else latin.text)
+            latin = None if plainly_cyrillic(guess) else self._latin(line, checkpoint)
+            texts.append(unified(guess.text) if latin is None or fits_cyrillic(latin, guess) else latin.text)
         return texts
 
     def _rapid_first(self, tesseract: Tesseract, lines: Sequence[Pixels], checkpoint: Checkpoint) -> list[str]:
+        """Tesseract is asked for lines in doubt; if one of those is Cyrillic, for the others too."""
         latin = [self._latin(line, checkpoint) for line in lines]
         texts = [reading.text for reading in latin]
         doubtful = [index for index, reading in enumerate(latin) if not reading.beyond_doubt]
-        guesses = tesseract.read([lines[index] for index in doubtful], self._data(tesseract, "ru"), checkpoint)
-        for index, guess in zip(doubtful, guesses, strict=True):
+        for index, guess in self._guesses(tesseract, lines, doubtful, checkpoint):
             if prefers_tesseract(latin[index], guess):
                 texts[index] = unified(guess.text)
+        settled = [index for index in range(len(lines)) if texts[index] == latin[index].text]
+        if len(settled) < len(lines):
+            for index, guess in self._guesses(tesseract, lines, settled, checkpoint):
+                if plainly_cyrillic(guess) or fits_cyrillic(latin[index], guess):
+                    texts[index] = unified(guess.text)
         return texts
+
+    def _guesses(
+        self, tesseract: Tesseract, lines: Sequence[Pixels], chosen: Sequence[int], checkpoint: Checkpoint
+    ) -> Iterator[tuple[int, Guess]]:
+        guesses = tesseract.read([lines[index] for index in chosen], self._data(tesseract, "ru"), checkpoint)
+        return zip(chosen, guesses, strict=True)
 
     def _data(self, tesseract: Tesseract, language: str) -> str:
         own = _DATA.get(language[:2], "rus")
         wanted = [own if own in tesseract.languages else "rus", "eng"]
         return "+".join(data for data in wanted if data in tesseract.languages)
-

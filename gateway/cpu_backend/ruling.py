@@ -73,7 +73,7 @@ def _extent(contour: Any) -> float:
     import cv2
 
     _, _, width, height = cv2.boundingRect(contour)
-    return float(width) * height
+    return float(width * height)
 
 
 def _corners(contour: Any) -> NDArray[np.float32]:

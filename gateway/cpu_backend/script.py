@@ -1,8 +1,8 @@
 """Which of two readings of a line to believe: RapidOCR's, which knows no Cyrillic, or Tesseract's, which does.
 
-RapidOCR leaves out most Cyrillic letters, takes some for Latin ones, and is sure of itself. So its confidence does not tell
-the script. How much of a line's ink it made into characters does; where it read a line whole, its letters often do, and
-else Tesseract's word.
+RapidOCR leaves out most Cyrillic letters, takes some for Latin ones, and is sure of itself. So its confidence does not
+tell the script. How much of a line's ink it made into characters does; where it read a line whole, its letters often
+do, and else Tesseract's word.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from gateway.cpu_backend.tesseract import Guess
 from gateway.document import Pixels
 
 CYRILLIC = frozenset(
-    "ab abk av ava ba bak be bel bg bul ce che chv cv kk kaz ky kir mk mkd mac mn mon os oss ru rus sr srp tg tgk tt tat "
-    "uk ukr".split()
-)
+    ("ab", "abk", "av", "ava", "ba", "bak", "be", "bel", "bg", "bul", "ce", "che", "cv", "chv", "kk", "kaz", "ky",
+     "kir", "mac", "mk", "mkd", "mn", "mon", "os", "oss", "ru", "rus", "sr", "srp", "tat", "tg", "tgk", "tt",
+     "uk", "ukr")
+)  # fmt: skip
 """ISO 639 codes of languages written in Cyrillic, their two and their three letters."""
 
 _TWINS = str.maketrans("ABCEHKMOPTXYaceopxyiI", "АВСЕНКМОРТХУасеорхуіІ")
-_SINGLE_TWINS = {**_TWINS, ord("n"): "п"}
+_SINGLE_TWINS = str.maketrans("ABCEHKMOPTXYaceopxyiIn", "АВСЕНКМОРТХУасеорхуіІп")
 _LIKE_LATIN = frozenset("АВСЕНКМОРТХУасеорхуіІЅЈ")
 _SHAPES = str.maketrans("авсенкмортхугийпзбшяуь", "abcehkmoptxyruunz6wryb")
 _LATIN_ONLY = frozenset("DFGLQSVWZfghijlqstvwzßäöüåæøéèêëàâñíóúýčšžřěłąęşğőű")
@@ -40,6 +41,9 @@ _SPECKS = frozenset(".,:;'`\"-–—·…_|")
 """Characters too small to be counted as glyphs."""
 
 _IDEOGRAPH = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+_ODD_CASE = re.compile(r"[^\W\d_][A-ZΓΦ]|[^\W\d_]\d|\d[^\W\d_]")
+"""Capitals inside words, digits beside letters: `HeT`, `BCETO`, `3ameyaioT`. A word in usual case is what it seems."""
+
 _STROKES = frozenset("一ー")
 _WORD = re.compile(r"[^\W\d_]+")
 
@@ -79,24 +83,41 @@ def with_dash(text: str) -> str:
     return "—" if text in _STROKES else text
 
 
-def cyrillic(guess: Guess) -> bool:
+def prefers_tesseract(latin: LatinReading, guess: Guess) -> bool:
+    """Whether a line in doubt is Cyrillic. One that could be either is Latin: `TOTAL` is no `ТОТАL`."""
+    if not _mostly_cyrillic(guess):
+        return False
+    if latin.sparse or "№" in guess.text:
+        return True
+    only_latin = sum(letter in _LATIN_ONLY for letter in latin.text)
+    if guess.confidence < _SURE or not _only_cyrillic(guess.text) or only_latin > 0.1 * len(latin.text):
+        return False
+    return bool(_ODD_CASE.search(latin.text)) and _shape(latin.text) != _shape(guess.text)
+
+
+def plainly_cyrillic(guess: Guess) -> bool:
+    """Whether a line among Cyrillic ones is Cyrillic, in whole or in part, by Tesseract's word alone."""
+    words = _WORD.findall(guess.text)
+    return guess.confidence >= _SURE and any(len(word) > 2 and _only_cyrillic(word) for word in words)
+
+
+def fits_cyrillic(latin: LatinReading, guess: Guess) -> bool:
+    """Whether any other line among Cyrillic ones is Tesseract's: not if it is Latin, or a number read whole."""
+    if latin.sparse:
+        return guess.text != ""
+    return _mostly_cyrillic(guess) and any(map(str.isalpha, latin.text))
+
+
+def _mostly_cyrillic(guess: Guess) -> bool:
     """Whether Tesseract saw Cyrillic, or the sign that comes with it."""
     letters = [letter for letter in guess.text if letter.isalpha()]
     amount = sum(map(_is_cyrillic, letters))
     return ("№" in guess.text or 2 * amount > len(letters) > 0) and guess.confidence >= _UNSURE
 
 
-def prefers_tesseract(latin: LatinReading, guess: Guess) -> bool:
-    """Whether a line in doubt is Cyrillic. One that could be either is Latin: `TOTAL` is no `ТОТАL`."""
-    if not cyrillic(guess):
-        return False
-    if latin.sparse or "№" in guess.text:
-        return True
-    only_latin = sum(letter in _LATIN_ONLY for letter in latin.text)
-    only_cyrillic = sum(_is_cyrillic(letter) and letter not in _LIKE_LATIN for letter in guess.text)
-    if guess.confidence < _SURE or not only_cyrillic or only_latin > 0.1 * len(latin.text):
-        return False
-    return _shape(latin.text) != _shape(guess.text)
+def _only_cyrillic(text: str) -> int:
+    """How many Cyrillic letters without a Latin twin there are."""
+    return sum(_is_cyrillic(letter) and letter not in _LIKE_LATIN for letter in text)
 
 
 def unified(text: str) -> str:

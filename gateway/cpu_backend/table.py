@@ -1,5 +1,8 @@
-"""Tables in OTSL: `<fcel>` a cell with text, `<ecel>` an empty one, `<lcel>`, `<ucel>` and `<xcel>` parts of the cell to
-the left, above or both, `<nl>` the end of a row."""
+"""Tables in OTSL.
+
+`<fcel>` is a cell with text, `<ecel>` an empty one; `<lcel>`, `<ucel>` and `<xcel>` belong to the cell on the left,
+above or both; `<nl>` ends a row.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ class Written:
 
 
 def lines_by_cell(table: Table, lines: Sequence[Line], text_height: float) -> list[list[Line]]:
-    """For each cell its lines in reading order, cut off at the cell's edges; a cell with ink and no line is one line."""
+    """For each cell its lines in reading order, cut off at its edges; ink in a cell without any is one line."""
     found = []
     inset = round(0.06 * text_height) + 1
     for cell in table.cells:
@@ -66,8 +69,10 @@ def by_gaps(found: Sequence[Sequence[tuple[Line, str]]]) -> str:
         texts: dict[int, list[str]] = {}
         for line, text in row:
             texts.setdefault(sum(start <= line.bounds[0] for start in starts[1:]), []).append(text)
-        cells += [Written(" ".join(texts.get(column, [])), (index, index + 1), (column, column + 1))
-                  for column in range(len(starts))]
+        cells += [
+            Written(" ".join(texts.get(column, [])), (index, index + 1), (column, column + 1))
+            for column in range(len(starts))
+        ]
     return otsl(cells)
 
 

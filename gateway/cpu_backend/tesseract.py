@@ -1,6 +1,6 @@
 """Tesseract's command line, which reads the Cyrillic that RapidOCR's models cannot.
 
-A batch of lines costs one process. It is asked for lines, one by one, as it loses tilted or ruled ones on larger pictures.
+A batch of lines costs one process. It gets single lines, as it loses tilted or ruled ones on larger pictures.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """Reading order: columns one after the other, what spans them at its place between.
 
-Bands are what gaps over the whole width separate. Neighbouring bands in which one gutter runs down are one set of columns;
-a plain cut into bands would read two headings over two columns before either column.
+Bands are what gaps over the whole width separate. Neighbouring bands in which one gutter runs down are one set of
+columns; a plain cut into bands would read two headings over two columns before either column.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from statistics import median
 
 from gateway.layout.parts import Part
@@ -101,7 +102,7 @@ def _sides(parts: Sequence[Part]) -> tuple[list[Part], list[Part]] | None:
 def _gutter(parts: Sequence[Part]) -> float | None:
     best, widest = None, 0.0
     islands = _islands(parts)
-    for (_, end), (start, _) in zip(islands, islands[1:], strict=False):
+    for (_, end), (start, _) in pairwise(islands):
         left = [part for part in parts if part.box[0] < start]
         right = [part for part in parts if part.box[0] >= start]
         if start - end > widest and _is_column(left) and _is_column(right) and _overlap(left, right):

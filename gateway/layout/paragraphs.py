@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from statistics import median
 
 from gateway.layout.parts import Block, Part, Row
 
 _NEXT_PARAGRAPH = 1.3
-"""Times the usual distance of rows."""
+"""Times the distance of the rows before or after: a list with even gaps is one block."""
 
 _OTHER_SIZE = 1.45
 """Times the height of letters; a row of capitals or digits is still of the same size."""
@@ -20,13 +21,17 @@ _LOOSEST = 2.0
 def blocks(stretch: Sequence[Part], apart: Callable[[Row, Row], bool]) -> list[Block]:
     """The blocks of one column, from top to bottom; `apart` knows more reasons to separate two rows."""
     rows = _rows(stretch)
-    usual = _usual_distance(rows)
-    found: list[list[Row]] = []
-    for row in rows:
-        if found and not _separate(found[-1][-1], row, usual) and not apart(found[-1][-1], row):
-            found[-1].append(row)
-        else:
+    if not rows:
+        return []
+    distances = [_distance(row, below) for row, below in pairwise(rows)]
+    found: list[list[Row]] = [rows[:1]]
+    for index, row in enumerate(rows[1:]):
+        near = distances[max(index - 1, 0) : index] + distances[index + 1 : index + 2]
+        above = found[-1][-1]
+        if _separate(above, row, distances[index], near) or apart(above, row):
             found.append([row])
+        else:
+            found[-1].append(row)
     return [Block(tuple(tuple(row) for row in rows)) for rows in found]
 
 
@@ -55,27 +60,15 @@ def _abreast(line: Part, other: Part) -> bool:
     return shared > 0.5 * min(line.height, other.height)
 
 
-def _separate(row: Row, following: Row, usual: float) -> bool:
+def _separate(row: Row, following: Row, distance: float, near: Sequence[float]) -> bool:
+    """Whether two rows are of different paragraphs; `near` are the distances of the rows before and after them."""
     if row[0].kind != "line" or following[0].kind != "line":
         return True
     one, other = _size(row), _size(following)
     if max(one, other) > _OTHER_SIZE * min(one, other):
         return True
-    return _distance(row, following) > min(_NEXT_PARAGRAPH * usual, _LOOSEST * max(_height(row), _height(following)))
-
-
-def _usual_distance(rows: Sequence[Row]) -> float:
-    """The distance of neighbouring rows inside paragraphs; a bit over a line's height if there are none to measure.
-
-    The lower quartile, as headings and lists have many wider gaps and few narrower ones.
-    """
-    texts = [row for row in rows if row[0].kind == "line"]
-    if not texts:
-        return 0.0
-    height = median(map(_height, texts))
-    distances = sorted(_distance(row, below) for row, below in zip(texts, texts[1:], strict=False))
-    close = [distance for distance in distances if distance < _LOOSEST * height]
-    return close[len(close) // 4] if len(close) > 1 else 1.15 * height
+    height = max(_height(row), _height(following))
+    return distance > min(_NEXT_PARAGRAPH * max(min(near, default=height), 0.8 * height), _LOOSEST * height)
 
 
 def _distance(row: Row, following: Row) -> float:

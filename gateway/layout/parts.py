@@ -15,8 +15,8 @@ Box = tuple[float, float, float, float]
 class Part:
     """A line of text, or something that is not text and stays whole.
 
-    `box` is the line as if it ran quite level, which tells rows apart; `hull` is all it covers. `size` is the height of its
-    small letters, in pixels; capitals and digits are up to 1.4 times as high.
+    `box` is the line as if it ran quite level, which tells rows apart; `hull` is all it covers. `size` is the height
+    of its small letters, in pixels; capitals and digits are up to 1.4 times as high.
     """
 
     kind: Literal["line", "table", "image", "display_formula"]
