@@ -74,12 +74,16 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
-    """What the VLM answered for one crop; `cut` says that it ran into its token limit."""
+    """What the VLM answered for one crop; `cut` says that it ran into its token limit.
+
+    `notes` are stable words about how the answer came about (`blank`: the crop is of one colour and was not sent).
+    """
 
     text: str
     cut: bool = False
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,7 @@ class Block:
     `group` is the block that carries the text of a paragraph in several regions, None for a region by itself; `image`
     the path under which its crop belongs to the document; `level` a heading's depth (1 is `##`) where the whole
     document was looked at; `continues` says of a table that its rows were joined to the last table of the page before;
-    `notes` are stable words about the text (`repetition_trimmed`).
+    `notes` are stable words about the text (`repetition_trimmed`, `blank`).
     """
 
     id: int

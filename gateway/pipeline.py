@@ -2,7 +2,8 @@
 
 A document's pages flow side by side, each through its stages as soon as there is room, and come out in page order.
 What is bounded: pages with pixels in memory (for all documents together), and pages of one document begun and not
-yet taken by the caller, so that a slow caller holds back its own document only.
+yet taken by the caller, so that a slow caller holds back its own document only. Wherever pages wait, turns go by
+document.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import anyio
@@ -37,12 +38,31 @@ from gateway.document import (
 from gateway.errors import LayoutFailed, RegionFailed, one_error
 from gateway.intake.pages import Decoder, Document
 from gateway.layout.owner import Layout
-from gateway.regions import Rules, crop, encode, encode_jpeg, overlay, picture, plan, plan_whole_page
+from gateway.regions import (
+    Rules,
+    crop,
+    encode,
+    encode_jpeg,
+    fitted,
+    is_blank,
+    overlay,
+    picture,
+    plan,
+    plan_whole_page,
+)
+from gateway.turns import Party, Turns
 from gateway.vlm.client import Recognizer
+from gateway.vlm.prompts import pixel_budget
 
 Outcome = Recognition | Failure
 
 WHOLE_PAGE = "whole-page"
+
+BLANK = Recognition("", notes=("blank",))
+"""What is known of a region of one colour without asking anybody."""
+
+_USUAL_PAGE = 16 << 20
+"""Bytes; A4 at 200 dpi is 12 MB. A page of several times as much counts as several."""
 
 
 @dataclass(slots=True)
@@ -56,11 +76,11 @@ class _Slot:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What is on a page: the `regions` a detector found, what of them is read, and why they could not be found."""
+    """What is on a page: the `regions` a detector found, what of them is read, and the outcomes known already."""
 
     planned: tuple[Planned, ...]
     regions: tuple[Region, ...] = ()
-    failure: Failure | None = None
+    known: Mapping[int, Outcome] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +94,10 @@ class Run:
 
 
 class Pipeline:
-    """Reads documents, any number at once. `pages_in_memory` bounds them together, `pages_ahead` each one."""
+    """Reads documents, any number at once. `pages_in_memory` bounds them together, `pages_ahead` each one.
+
+    Pages are counted as of A4 at 200 dpi; larger ones count as several once their size is known.
+    """
 
     def __init__(
         self,
@@ -82,13 +105,15 @@ class Pipeline:
         layout: Layout,
         recognizer: Recognizer,
         *,
-        pages_in_memory: int = 16,
-        pages_ahead: int = 8,
+        pages_in_memory: int = 32,
+        pages_ahead: int = 16,
     ) -> None:
         self._decoder = decoder
         self._layout = layout
         self._recognizer = recognizer
-        self._room = anyio.CapacityLimiter(pages_in_memory)
+        self._room = Turns(pages_in_memory)
+        self._decoding = Turns(decoder.workers + 1)  # one more than work, so that none of them waits for its next page
+        self._finding = Turns(2)
         self._pages_ahead = pages_ahead
 
     @property
@@ -116,53 +141,62 @@ class Pipeline:
                     tasks.cancel_scope.cancel()
 
     async def _begin_pages(self, document: Document, options: Options, begun: MemoryObjectSendStream[_Slot]) -> None:
+        party = Party()
         async with begun, anyio.create_task_group() as tasks:
             for number in document.numbers:
                 slot = _Slot(number)
                 await begun.send(slot)
-                tasks.start_soon(self._read_page, document, options, slot)
+                tasks.start_soon(self._read_page, document, options, slot, party)
 
-    async def _read_page(self, document: Document, options: Options, slot: _Slot) -> None:
-        async with self._room:
+    async def _read_page(self, document: Document, options: Options, slot: _Slot, party: Party) -> None:
+        async with self._room.place(party) as place:
             timings: dict[str, float] = {}
             with _timed(timings, "decode"):
-                page = await document.page(slot.number)
-            slot.result = await self._read_pixels(page, options, timings)
+                async with self._decoding.place(party):
+                    page = await document.page(slot.number)
+            place.grow(max(1, page.pixels.nbytes // _USUAL_PAGE))
+            slot.result = await self._read_pixels(page, options, timings, party)
         slot.done.set()
 
-    async def _read_pixels(self, page: Page, options: Options, timings: dict[str, float]) -> PageResult:
-        outcomes: dict[int, Outcome] = {}
+    async def _read_pixels(self, page: Page, options: Options, timings: dict[str, float], party: Party) -> PageResult:
         with _timed(timings, "layout"):
-            found = await self._find(page, options)
-        if found.failure is not None:
-            outcomes[0] = found.failure
+            found = await self._find(page, options, party)
+        outcomes = dict(found.known)
         with _timed(timings, "recognition"):
             async with anyio.create_task_group() as tasks:
                 for index, item in enumerate(found.planned):
                     if item.reading is not None and index not in outcomes:
-                        read = partial(self._read_region, page.pixels, item.reading, options)
+                        read = partial(self._read_region, page.pixels, item.reading, options, party)
                         tasks.start_soon(_keep, outcomes, index, read)
         finish = partial(_assembled, page, found, outcomes, options, timings)
         result = await anyio.to_thread.run_sync(finish)
         _count(result)
         return result
 
-    async def _find(self, page: Page, options: Options) -> _Found:
+    async def _find(self, page: Page, options: Options, party: Party) -> _Found:
         """The blocks of a page; a page whose layout could not be found is one block that says so."""
         if not options.layout:
-            return _Found(plan_whole_page(page.width, page.height, options.task))
+            whole = plan_whole_page(page.width, page.height, options.task)
+            return await anyio.to_thread.run_sync(_without_blanks, page.pixels, _Found(whole))
         try:
-            regions = await self._layout.detect(page.pixels, options.detection)
+            self._finding.total = 2 * self._layout.max_batch
+            async with self._finding.place(party):
+                regions = await self._layout.detect(page.pixels, options.detection)
         except LayoutFailed as error:
             whole = plan_whole_page(page.width, page.height, Task.OCR)
-            return _Found(whole, failure=Failure(error.code, error.detail))
-        rules = Rules(options.charts, options.seals, options.pictures, options.merge)
-        return _Found(plan(regions, rules), regions)
+            return _Found(whole, known={0: Failure(error.code, error.detail)})
+        return await anyio.to_thread.run_sync(_planned, page.pixels, regions, options)
 
-    async def _read_region(self, pixels: Pixels, reading: Reading, options: Options) -> Outcome:
-        jpeg = partial(_jpeg, pixels, reading)
+    async def _read_region(self, pixels: Pixels, reading: Reading, options: Options, party: Party) -> Outcome:
+        most = pixel_budget(reading.task, options.sampling)[1]
         try:
-            return await self._recognizer.read(jpeg, reading.task, language=options.language, sampling=options.sampling)
+            return await self._recognizer.read(
+                partial(_jpeg, pixels, reading, most),
+                reading.task,
+                language=options.language,
+                sampling=options.sampling,
+                party=party,
+            )
         except RegionFailed as error:
             return Failure(error.code, error.detail)
 
@@ -184,8 +218,22 @@ async def _in_order(slots: MemoryObjectReceiveStream[_Slot]) -> AsyncIterator[Pa
         yield slot.result
 
 
-def _jpeg(pixels: Pixels, reading: Reading) -> bytes:
-    return encode_jpeg(crop(pixels, reading))
+def _planned(pixels: Pixels, regions: tuple[Region, ...], options: Options) -> _Found:
+    rules = Rules(options.charts, options.seals, options.pictures, options.merge)
+    return _without_blanks(pixels, _Found(plan(regions, rules), regions))
+
+
+def _without_blanks(pixels: Pixels, found: _Found) -> _Found:
+    blanks = {
+        index: BLANK
+        for index, item in enumerate(found.planned)
+        if item.reading is not None and is_blank(pixels, item.reading)
+    }
+    return replace(found, known=blanks)
+
+
+def _jpeg(pixels: Pixels, reading: Reading, most: int) -> bytes:
+    return encode_jpeg(fitted(crop(pixels, reading), most))
 
 
 def _assembled(

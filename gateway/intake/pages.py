@@ -44,6 +44,7 @@ class Decoder:
         self._max_pixels = max_pixels
         self._max_pages = max_pages
         self._page_timeout_s = page_timeout_s
+        self.workers = workers
         self._workers = Workers(workers, memory_bytes or (512 << 20) + 24 * max_pixels)
 
     async def __aenter__(self) -> Self:

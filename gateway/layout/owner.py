@@ -56,6 +56,7 @@ class Layout(AsyncContextManagerMixin):
         self._settled = Event()
         self._name: str | None = None
         self._adjustable = False
+        self._max_batch = 1
         self._closing = False
         self._ended = False
         self.failure: str | None = None
@@ -76,6 +77,11 @@ class Layout(AsyncContextManagerMixin):
     def adjustable(self) -> bool:
         """True when the detector is loaded and its rules may be changed for a page."""
         return self._adjustable
+
+    @property
+    def max_batch(self) -> int:
+        """How many pages the detector takes at once; 1 before it is loaded."""
+        return self._max_batch
 
     async def wait_ready(self) -> None:
         """Wait until the detector is loaded. Raises `LayoutUnavailable` if it cannot be, `ShuttingDown` at the end."""
@@ -148,13 +154,14 @@ class Layout(AsyncContextManagerMixin):
         detector = self._load()
         answers: list[Answer] = []
         if not self._ended:  # abandoned, for all this thread knows the event loop is closed
-            from_thread.run_sync(self._open, detector.name, isinstance(detector, AdjustableDetector))
+            from_thread.run_sync(self._open, detector)
         while not self._ended and (turns := from_thread.run(self._exchange, answers, detector.max_batch)):
             answers = _answers(detector, [turn.pixels for turn in turns], turns[0].detection)
 
-    def _open(self, name: str, adjustable: bool) -> None:
-        log.info("Layout model loaded: %s.", name)
-        self._name, self._adjustable = name, adjustable
+    def _open(self, detector: Detector) -> None:
+        log.info("Layout model loaded: %s.", detector.name)
+        self._name, self._max_batch = detector.name, detector.max_batch
+        self._adjustable = isinstance(detector, AdjustableDetector)
         self._settled.set()
 
     async def _exchange(self, answers: Sequence[Answer], most: int) -> Sequence[_Turn]:

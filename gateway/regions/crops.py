@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import io
+import math
 from collections.abc import Sequence
 
 import numpy as np
+import simplejpeg
 from PIL import Image, ImageDraw, ImageFont
 
 from gateway.document import Align, BBox, Figure, Pixels, Reading, Region, Task
@@ -14,6 +15,15 @@ from gateway.regions.polygons import inside
 _WHITE = 255
 _INK = 200
 """Of 255, in a crop stretched to the full range: a darker pixel is ink."""
+
+_FAINT = 8
+"""Of 255; where no channel varies by more, there is nothing that anybody could read."""
+
+_GRID = 16
+"""Pixels between those that are looked at first."""
+
+_TILE = 28
+"""Pixels; the model looks at whole tiles, and sizes of whole tiles it does not scale again."""
 
 _SMALL_PAGE = 1500
 """Pixels; a page smaller both ways is read at twice its size when single lines are to be found on it."""
@@ -42,11 +52,40 @@ def picture(page: Pixels, region: Region) -> Pixels:
     return np.where(mask[..., np.newaxis], pixels, np.uint8(_WHITE))
 
 
+def is_blank(page: Pixels, reading: Reading) -> bool:
+    """True where the page is of one colour all over the reading's parts: nobody need be asked what stands there."""
+    return all(_is_one_colour(page[y0:y1, x0:x1]) for x0, y0, x1, y1 in (part.bbox for part in reading.parts))
+
+
+def fitted(pixels: Pixels, most: int) -> Pixels:
+    """The crop within the model's budget of `most` pixels, by the model's own rule (`smart_resize`) and filter.
+
+    One within it already stays as it is. A backend may refuse to be told the budget, and the pixels cost on the wire.
+    """
+    height, width = pixels.shape[:2]
+    if round(height / _TILE) * round(width / _TILE) * _TILE**2 <= most:
+        return pixels
+    scale = math.sqrt(most / (height * width))
+    size = [max(1, math.floor(side * scale / _TILE)) * _TILE for side in (width, height)]
+    return np.asarray(Image.fromarray(pixels).resize((size[0], size[1]), Image.Resampling.BICUBIC))
+
+
 def encode_jpeg(pixels: Pixels, quality: int = 90) -> bytes:
-    """RGB pixels as a JPEG file."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
-    return file.getvalue()
+    """RGB pixels as a JPEG file.
+
+    Measured on twelve crops of an A4 page at 200 dpi: 10 ms of CPU, as with OpenCV; 51 ms with Pillow.
+    """
+    rows = np.ascontiguousarray(pixels)
+    jpeg: bytes = simplejpeg.encode_jpeg(rows, quality, colorspace="RGB", colorsubsampling="420", fastdct=False)
+    return jpeg
+
+
+def _is_one_colour(pixels: Pixels) -> bool:
+    return _varies_little(pixels[::_GRID, ::_GRID]) and _varies_little(pixels)
+
+
+def _varies_little(pixels: Pixels) -> bool:
+    return all(int(channel.max()) - int(channel.min()) <= _FAINT for channel in np.moveaxis(pixels, 2, 0))
 
 
 def _under_each_other(pictures: Sequence[Pixels], aligns: Sequence[Align]) -> Pixels:

@@ -14,6 +14,7 @@ import httpx
 
 from gateway.document import AS_THE_TASK_DOES, Recognition, Sampling, Task
 from gateway.errors import BackendError, BackendStarting, RegionFailed
+from gateway.turns import EVERYBODY, Party, Turns
 from gateway.vlm import refusals, wire
 from gateway.vlm.backends import Backend
 from gateway.vlm.monitor import Monitor
@@ -61,12 +62,12 @@ class Recognizer:
         self._monitor, self._model = monitor, monitor.model
         self._in_flight, self._request_limit = in_flight, request_limit
         self._attempts, self._patience = attempts, patience
-        self._seats = anyio.CapacityLimiter(in_flight * len(monitor.backends))
+        self._seats = Turns(in_flight * len(monitor.backends))
         self._crop_threads = anyio.CapacityLimiter(crop_threads)
         self._http: httpx.AsyncClient
 
     async def __aenter__(self) -> Self:
-        self._http = open_client(int(self._seats.total_tokens))
+        self._http = open_client(self._seats.total)
         return self
 
     async def __aexit__(
@@ -77,21 +78,27 @@ class Recognizer:
     @property
     def waiting(self) -> int:
         """Reads without a seat yet."""
-        return self._seats.statistics().tasks_waiting
+        return self._seats.waiting
 
     async def read(
-        self, crop: Callable[[], bytes], task: Task, *, language: str = "", sampling: Sampling = AS_THE_TASK_DOES
+        self,
+        crop: Callable[[], bytes],
+        task: Task,
+        *,
+        language: str = "",
+        sampling: Sampling = AS_THE_TASK_DOES,
+        party: Party = EVERYBODY,
     ) -> Recognition:
         """Read what `crop` makes: JPEG bytes, called once, in a worker thread, and only when there is a seat.
 
         `language` is a hint of a few ASCII letters that goes with the request; `sampling` is what the caller wants
-        otherwise than usual. Raises `BackendError` (`BackendStarting` before a backend ever was ready) and
-        `RegionFailed`; what `crop` raises comes out as it is. Waits no longer than the enclosing deadline, and a
-        cancelled read closes its connection, at which vLLM stops generating.
+        otherwise than usual; seats go by `party`. Raises `BackendError` (`BackendStarting` before a backend ever was
+        ready) and `RegionFailed`; what `crop` raises comes out as it is. Waits no longer than the enclosing deadline,
+        and a cancelled read closes its connection, at which vLLM stops generating.
         """
         ready = sum(backend.ready for backend in self._monitor.backends)
-        self._seats.total_tokens = self._in_flight * max(1, ready)
-        async with self._seats:
+        self._seats.total = self._in_flight * max(1, ready)
+        async with self._seats.place(party):
             if self._monitor.away_for() > self._patience:
                 raise BackendError("The recognition backend is away.", retry_after=_AWAY_RETRY)
             picture = await anyio.to_thread.run_sync(lambda: wire.encoded(crop()), limiter=self._crop_threads)

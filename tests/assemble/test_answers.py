@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.assemble.answers import content
+from gateway.assemble.answers import Content, content
 from gateway.document import Recognition
 
 
@@ -56,3 +56,9 @@ def test_spotting_without_places_keeps_its_text() -> None:
     """A model that answers no locations has still read the page."""
     found = content("spotting", Recognition("Hello\nWorld<|LOC_7|></s>"), 10, 10)
     assert (found.text, found.spots) == ("Hello\nWorld", ())
+
+
+def test_what_was_blank_is_empty_and_says_so() -> None:
+    """A crop that was not sent has no text, as a table too, and a note tells it from one that was read."""
+    for label in ("text", "table", "spotting"):
+        assert content(label, Recognition("", notes=("blank",)), 10, 10) == Content("", ("blank",))

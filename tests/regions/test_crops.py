@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import math
 
 import numpy as np
 from PIL import Image
 
 from gateway.document import BBox, Figure, Pixels, Reading, Region, Task
-from gateway.regions import crop, encode_jpeg, picture
+from gateway.regions import crop, encode_jpeg, fitted, is_blank, picture
 
 
 def region(bbox: BBox) -> Region:
@@ -92,3 +93,35 @@ def test_jpeg_keeps_the_colours_in_their_order() -> None:
     assert opened.format == "JPEG"
     red, green, blue = opened.getpixel((50, 50))
     assert red > 240 and green < 15 and blue < 15
+
+
+def test_a_crop_over_the_budget_is_scaled_to_whole_tiles() -> None:
+    """It stays within the budget, keeps its shape within a tile, and its picture."""
+    pixels = page(2339, 1654, 255)
+    pixels[:1170] = (200, 30, 30)
+    small = fitted(pixels, 1_003_520)
+    height, width = small.shape[:2]
+    assert height * width <= 1_003_520 < (height + 28) * (width + 28)
+    assert height % 28 == width % 28 == 0
+    assert math.isclose(height / width, 2339 / 1654, rel_tol=0.04)
+    assert small[0, 0].tolist() == [200, 30, 30] and small[-1, -1].tolist() == [255, 255, 255]
+
+
+def test_a_crop_within_the_budget_stays_as_it_is() -> None:
+    """It is never enlarged, nor fitted to tiles."""
+    pixels = page(101, 999)
+    assert fitted(pixels, 1_003_520) is pixels
+    assert fitted(page(28, 56), 28 * 56).shape == (28, 56, 3)
+
+
+def test_blank_is_what_has_one_colour() -> None:
+    """Faint noise and any colour count as blank, a thin line does not, nor is one part enough."""
+    pixels = page(colour=250)
+    pixels[:50, :, 1] = 120
+    pixels[:50:3, ::2] += np.uint8(5)
+    above, below = region((0, 0, 100, 50)), region((0, 50, 100, 100))
+    assert is_blank(pixels, Reading(Task.OCR, (above,))) and is_blank(pixels, Reading(Task.OCR, (above, below)))
+    pixels[77, 10:13] = 200
+    assert not is_blank(pixels, Reading(Task.OCR, (below,)))
+    assert not is_blank(pixels, Reading(Task.OCR, (above, below)))
+    assert not is_blank(pixels, Reading(Task.OCR, (region((0, 40, 100, 60)),)))
