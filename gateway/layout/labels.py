@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.layout.parts import Block, Box, area, shared
+from gateway.layout.parts import Block, Hint, area, shared
 
 TITLE = "title"
 CAPTIONS = frozenset({"figure_caption", "table_caption"})
@@ -23,12 +23,11 @@ _LONE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Hint:
-    """What the layout model says about a box of the level page, in its own ten labels."""
+class Page:
+    """The level page: its height and the size of its body text, in pixels."""
 
-    label: str
-    box: Box
-    score: float
+    height: float
+    body: float
 
 
 def label(block: Block, before: Sequence[Block], after: Sequence[Block], hints: Sequence[Hint], page: Page) -> str:
@@ -45,14 +44,6 @@ def label(block: Block, before: Sequence[Block], after: Sequence[Block], hints: 
         if said is not None and said.label in CAPTIONS and any(not near.is_text for near in (*before[-1:], *after[:1])):
             return "figure_title"
     return "text"
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """The level page: its height and the size of its body text, in pixels."""
-
-    height: float
-    body: float
 
 
 def _furniture(

@@ -1,4 +1,4 @@
-"""What a page is made of, on the page turned level: lines of text, tables, pictures, and the blocks they make."""
+"""What a page turned level is made of: lines of text, tables, pictures, and the blocks they make."""
 
 from __future__ import annotations
 
@@ -67,6 +67,15 @@ class Block:
     @property
     def is_text(self) -> bool:
         return self.rows[0][0].kind == "line"
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What the layout model says about a box of the level page, in its own ten labels."""
+
+    label: str
+    box: Box
+    score: float
 
 
 def around(boxes: Sequence[Box]) -> Box:
