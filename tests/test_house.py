@@ -89,7 +89,7 @@ def test_only_settings_read_the_environment() -> None:
 def test_the_gateway_starts_without_model_runtimes() -> None:
     """Importing everything that `serve` needs loads no paddle, torch, onnxruntime, OpenCV or RapidOCR."""
     code = (
-        "import sys, gateway.app, gateway.serve, gateway.commands;"
+        "import sys, gateway.app, gateway.serve, gateway.commands.serve, gateway.commands.parse;"
         "print(sorted({'paddle', 'paddlex', 'torch', 'onnxruntime', 'cv2', 'rapidocr'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

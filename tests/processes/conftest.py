@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -116,6 +116,19 @@ Start = Callable[..., Service]
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Starts services, each in a folder of its own; ends those that still run."""
+    with starting() as begin:
+        yield begin
+
+
+@pytest.fixture(scope="module")
+def start_once() -> Iterator[Start]:
+    """As `start`, for services that all tests of a module look at."""
+    with starting() as begin:
+        yield begin
+
+
+@contextmanager
+def starting() -> Iterator[Start]:
     with ExitStack() as stack:
 
         def begin(**keywords: object) -> Service:
