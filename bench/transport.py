@@ -1,6 +1,6 @@
 """Compare HTTP transports for the way to the VLM: what a cancel storm leaves behind, and CPU per request.
 
-    python bench/transport.py [--requests 6000] [--only httpx,httpx+aiohttp,httpx2,httpx2+aiohttp]
+    python bench/transport.py [--requests 6000] [--only httpx,httpx+aiohttp,httpx2,httpx2+aiohttp,aiohttp]
 
 Client and server are processes of their own on one machine, over a real socket, both on uvloop. Storm: requests on a
 pool of 10 connections, 40 at a time, each cancelled at a random moment; then 10 requests at once must all be in the
@@ -20,12 +20,17 @@ import subprocess
 import sys
 import time
 import warnings
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, Self
 
+import aiohttp
 import uvicorn
 import uvloop
 
-CANDIDATES = ("httpx", "httpx+aiohttp", "httpx2", "httpx2+aiohttp")
+CANDIDATES = ("httpx", "httpx+aiohttp", "httpx2", "httpx2+aiohttp", "aiohttp")
 POOL, STORM_AT_ONCE, CPU_AT_ONCE = 10, 40, 32
 
 
@@ -83,8 +88,40 @@ def serve(port: int) -> None:
     uvicorn.run(app, host="127.0.0.1", port=port, loop="uvloop", http="httptools", log_level="error", lifespan="off")
 
 
+class Direct:
+    """aiohttp with as much of httpx's interface as is measured here."""
+
+    def __init__(self, pool: int) -> None:
+        self._pool = pool
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(limit=self._pool, keepalive_timeout=4)
+        self._http = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.close()
+
+    async def post(self, url: str, content: bytes) -> Any:
+        async with self._http.post(url, data=content) as response:
+            text = await response.text()
+        return SimpleNamespace(text=text, json=partial(json.loads, text))
+
+    @asynccontextmanager
+    async def stream(self, _: str, url: str, content: bytes) -> AsyncIterator[Any]:
+        async with self._http.post(url, data=content) as response:
+            yield SimpleNamespace(aiter_lines=partial(self._lines, response))
+
+    async def _lines(self, response: aiohttp.ClientResponse) -> AsyncIterator[str]:
+        async for piece in response.content.iter_any():
+            for line in piece.decode().splitlines():
+                yield line
+
+
 def client(name: str, pool: int) -> Any:
-    """An AsyncClient with a pool of so many connections."""
+    """A client with a pool of so many connections."""
+    if name == "aiohttp":
+        return Direct(pool)
     if name.startswith("httpx2"):
         import httpx2
 

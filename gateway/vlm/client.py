@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
-from uuid import uuid4
 
+import aiohttp
 import anyio
-import httpx
 
 from gateway.document import AS_THE_TASK_DOES, Recognition, Sampling, Task
 from gateway.errors import BackendError, BackendStarting, RegionFailed
 from gateway.turns import EVERYBODY, Party, Turns
-from gateway.vlm import refusals, wire
+from gateway.vlm import wire
+from gateway.vlm.ask import Crop, ask
 from gateway.vlm.backends import Backend
 from gateway.vlm.monitor import Monitor
 from gateway.vlm.patience import Patience
-from gateway.vlm.setbacks import Away, Garbled, PixelsRefused, Refused, Setback, TimedOut
-from gateway.vlm.transport import open_client, pieces, translated
+from gateway.vlm.setbacks import Away, Garbled, Refused, Setback, TimedOut
+from gateway.vlm.transport import open_session
 
 log = logging.getLogger(__name__)
 
@@ -28,16 +27,6 @@ _PROOF_LIMIT = 15.0
 """Seconds a backend gets to read the monitor's own picture after it failed on a crop."""
 
 _AWAY_RETRY, _STARTING_RETRY = 5.0, 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Crop:
-    """One crop on its way; the picture is base64 already."""
-
-    picture: bytes
-    task: Task
-    language: str
-    sampling: Sampling
 
 
 class Recognizer:
@@ -64,16 +53,16 @@ class Recognizer:
         self._attempts, self._patience = attempts, patience
         self._seats = Turns(in_flight * len(monitor.backends))
         self._crop_threads = anyio.CapacityLimiter(crop_threads)
-        self._http: httpx.AsyncClient
+        self._http: aiohttp.ClientSession
 
     async def __aenter__(self) -> Self:
-        self._http = open_client(self._seats.total)
+        self._http = open_session(self._seats.total)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.aclose()
+        await self._http.close()
 
     @property
     def waiting(self) -> int:
@@ -102,9 +91,9 @@ class Recognizer:
             if self._monitor.away_for() > self._patience:
                 raise BackendError("The recognition backend is away.", retry_after=_AWAY_RETRY)
             picture = await anyio.to_thread.run_sync(lambda: wire.encoded(crop()), limiter=self._crop_threads)
-            return await self._read(_Crop(picture, task, language, sampling))
+            return await self._read(Crop(picture, task, language, sampling))
 
-    async def _read(self, crop: _Crop) -> Recognition:
+    async def _read(self, crop: Crop) -> Recognition:
         patience = Patience(self._monitor, self._attempts, self._patience)
         try:
             return await patience.retrying()(self._attempt, crop, patience.tried)
@@ -136,13 +125,13 @@ class Recognizer:
                 return True
         return False
 
-    async def _attempt(self, crop: _Crop, tried: set[Backend]) -> Recognition:
+    async def _attempt(self, crop: Crop, tried: set[Backend]) -> Recognition:
         backend = self._choose(tried)
         if self._monitor.ever_ready and not backend.ready:
             raise Away("no backend is ready")
         try:
             with backend.request(self._request_limit) as scope:
-                recognition = await self._ask(backend, crop)
+                recognition = await ask(self._http, backend, self._model, crop)
                 self._monitor.answered(backend)
                 return recognition
             if anyio.current_time() >= scope.deadline:
@@ -158,26 +147,3 @@ class Recognizer:
     def _choose(self, tried: set[Backend]) -> Backend:
         """The least busy of the backends that are ready and have not failed this crop, in turn."""
         return min(self._monitor.backends, key=lambda b: (b in tried, not b.ready, b.in_flight, b.taken))
-
-    async def _ask(self, backend: Backend, crop: _Crop) -> Recognition:
-        if backend.takes_pixels:
-            try:
-                return await self._complete(backend, crop, pixels=True)
-            except PixelsRefused:
-                backend.takes_pixels = False
-        return await self._complete(backend, crop, pixels=False)
-
-    async def _complete(self, backend: Backend, crop: _Crop, *, pixels: bool) -> Recognition:
-        body = wire.request(self._model, crop.task, crop.picture, crop.sampling, pixels=pixels)
-        # vLLM 0.10.2 can stop for good over two live requests of one id: every attempt has its own
-        headers = {
-            "content-type": "application/json",
-            "content-length": str(len(body)),
-            "x-request-id": uuid4().hex,
-        }
-        if crop.language:
-            headers["content-language"] = crop.language
-        with translated():
-            response = await self._http.post(f"{backend.url}/chat/completions", content=pieces(body), headers=headers)
-        refusals.check(response, self._model, pixels=pixels)
-        return wire.completion(response.content)

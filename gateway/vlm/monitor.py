@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
+import aiohttp
 import anyio
-import httpx
 from anyio.abc import TaskStatus
 
 from gateway.vlm import probe
 from gateway.vlm.backends import Backend, BackendState, Status
-from gateway.vlm.transport import open_client
+from gateway.vlm.transport import open_session
 
 __all__ = ["BackendState", "Monitor"]
 
@@ -53,20 +53,20 @@ class Monitor:
         """Monotonic time since which no backend is ready; None while one is, and before one ever was."""
         self._interval, self._interval_away, self._limit = interval, interval_away, limit
         self._hung_after, self._gone_after = hung_after, gone_after
-        self._http: httpx.AsyncClient
+        self._http: aiohttp.ClientSession
         self._wake, self._looked = anyio.Event(), anyio.Event()
         self._looking, self._looked_at = False, float("-inf")
         self._heartbeats: dict[Backend, tuple[float | None, float]] = {}
         self._not_ready_since: dict[Backend, float] = {}
 
     async def __aenter__(self) -> Self:
-        self._http = open_client(4 * len(self.backends))
+        self._http = open_session(4 * len(self.backends))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.aclose()
+        await self._http.close()
 
     @property
     def ready(self) -> bool:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+import aiohttp
 import anyio
-import httpx
 from PIL import Image
 
 from gateway.document import Task
 from gateway.vlm import wire
 from gateway.vlm.setbacks import Away, Setback
-from gateway.vlm.transport import translated
+from gateway.vlm.transport import Answer, get, translated, whole
 
 _TOKENS = re.compile(r"^vllm:generation_tokens_total(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 
@@ -30,26 +31,26 @@ class Finding:
     detail: str | None = None
 
 
-async def look(http: httpx.AsyncClient, root: str, base: str, wanted: str, limit: float) -> Finding:
+async def look(http: aiohttp.ClientSession, root: str, base: str, wanted: str, limit: float) -> Finding:
     """Ask `/health`, and `/models` for the name; no longer than `limit` seconds.
 
     `unreachable` is no connection; a backend that accepts one and does not answer with 200 is `unhealthy`. One without
     a `/health` is judged by `/models` alone.
     """
     try:
-        with anyio.fail_after(limit), translated():
+        with anyio.fail_after(limit):
             began = anyio.current_time()
-            health = await http.get(f"{root}/health")
+            health = await get(http, f"{root}/health")
             latency_ms = round(1000 * (anyio.current_time() - began), 1)
-            models = await http.get(f"{base}/models")
+            models = await get(http, f"{base}/models")
     except TimeoutError:
         return Finding("unhealthy", detail=f"no answer within {limit:g} s")
     except Away as exc:
         return Finding("unreachable", detail=_sentence(exc))
     except Setback as exc:
         return Finding("unhealthy", detail=_sentence(exc))
-    if health.status_code != 200 and (health.status_code != 404 or models.status_code != 200):
-        return Finding("unhealthy", latency_ms=latency_ms, detail=f"/health answers {health.status_code}")
+    if health.status != 200 and (health.status != 404 or models.status != 200):
+        return Finding("unhealthy", latency_ms=latency_ms, detail=f"/health answers {health.status}")
     names = _names(models)
     if names and wanted not in names:
         return Finding("unhealthy", names[0], latency_ms, f"it does not serve the model `{wanted}`")
@@ -60,37 +61,38 @@ def _sentence(exc: Exception) -> str:
     return str(exc).split(":")[0]
 
 
-def _names(models: httpx.Response) -> list[str]:
+def _names(models: Answer) -> list[str]:
     """The served models; none where the backend does not tell."""
-    if models.status_code != 200:
+    if models.status != 200:
         return []
     try:
-        return [str(entry["id"]) for entry in models.json()["data"]]
+        return [str(entry["id"]) for entry in json.loads(models.content)["data"]]
     except (ValueError, LookupError, TypeError):
         return []
 
 
-async def generated_tokens(http: httpx.AsyncClient, root: str, limit: float) -> float | None:
+async def generated_tokens(http: aiohttp.ClientSession, root: str, limit: float) -> float | None:
     """The engine's own count of tokens, its heartbeat; None where the backend keeps none or does not say."""
     try:
-        with anyio.fail_after(limit), translated():
-            text = (await http.get(f"{root}/metrics")).text
+        with anyio.fail_after(limit):
+            text = (await get(http, f"{root}/metrics")).content.decode()
         counts = [float(value) for value in _TOKENS.findall(text)]
     except (Setback, TimeoutError, ValueError):
         return None
     return sum(counts) if counts else None
 
 
-async def reads(http: httpx.AsyncClient, base: str, model: str, limit: float) -> bool:
+async def reads(http: aiohttp.ClientSession, base: str, model: str, limit: float) -> bool:
     """Whether the backend reads a small blank picture within `limit` seconds: the only proof that it works."""
     body = wire.request(model, Task.OCR, _blank(), pixels=False)
     try:
         with anyio.fail_after(limit), translated():
             headers = {"content-type": "application/json"}
-            response = await http.post(f"{base}/chat/completions", content=body, headers=headers)
-        if response.status_code != 200:
+            async with http.post(f"{base}/chat/completions", data=body, headers=headers) as response:
+                answer = await whole(response)
+        if answer.status != 200:
             return False
-        wire.completion(response.content)
+        wire.completion(answer.content)
     except (Setback, TimeoutError):
         return False
     return True

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-import httpx
-
 from gateway.errors import BackendError, RegionFailed
 from gateway.vlm.setbacks import Away, Broke, PixelsRefused
+from gateway.vlm.transport import Answer
 
 log = logging.getLogger(__name__)
 
@@ -46,25 +45,25 @@ def refusal(content: bytes) -> Refusal:
         return Refusal(text)
 
 
-def check(response: httpx.Response, model: str, *, pixels: bool) -> None:
+def check(answer: Answer, model: str, request_id: str, *, pixels: bool) -> None:
     """Return for a 200; raise for all else.
 
     Raises `RegionFailed` where the crop is to blame, `BackendError` where a person has to mend something,
     `PixelsRefused` for a request with `pixels`, `Away` and `Broke` where another attempt may do.
     """
-    status = response.status_code
+    status = answer.status
     if status == 200:
         return
-    said = refusal(response.content)
-    words = f"answered {status} to {response.request.headers.get('x-request-id')}: {shortened(said.message)}"
+    said = refusal(answer.content)
+    words = f"answered {status} to {request_id}: {shortened(said.message)}"
     if status == 400 and pixels and "mm_processor_kwargs" in (said.param, *said.message.split()):
         raise PixelsRefused
     if status in (429, 503):
-        raise Away(words, wait=retry_after(response.headers.get("retry-after")))
+        raise Away(words, wait=retry_after(answer.headers.get("retry-after")))
     failure = _picture_failure(status, said) or _address_failure(status, said, model)
     if failure is None and (status in (408, 425) or status >= 500):
         raise Broke(words)
-    log.warning("%s %s", response.request.url, words)
+    log.warning("%s %s", answer.url, words)
     raise failure or RegionFailed("The recognition backend refused the crop.", code="crop_refused")
 
 

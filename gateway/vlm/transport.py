@@ -1,4 +1,4 @@
-"""httpx over aiohttp's connections, and the one place where their errors are translated.
+"""The way to the backends: aiohttp's connections, and the one place where its errors are translated.
 
 httpx's own pool leaks connections when requests are cancelled, and this service cancels by design; `docs/transport.md`
 has the figures.
@@ -6,14 +6,12 @@ has the figures.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
-import httpx
-from httpx_aiohttp import AiohttpTransport
 
 from gateway.vlm.setbacks import Away, Broke, Refused
 
@@ -26,21 +24,47 @@ _KEEP_ALIVE: Final = 3.0
 _PIECE: Final = 1 << 19
 """Bytes; aiohttp warns of bodies over 1 MiB in one piece, as writing them blocks the event loop."""
 
-
-def open_client(connections: int) -> httpx.AsyncClient:
-    """A client for backends: so many `connections` at once, no proxy from the environment, no cookies."""
-    # the session brings its own TLS context; `verify` only keeps the transport from loading a second one
-    transport = AiohttpTransport(client=partial(_session, connections), verify=False)
-    return httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(None, connect=CONNECT_LIMIT), trust_env=False)
+_LARGE: Final = 1 << 20
 
 
-def _session(connections: int) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=_KEEP_ALIVE)
-    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer of any status."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
 
 
-async def pieces(body: bytes) -> AsyncIterator[bytes]:
-    """The body of a request, to be sent with a `Content-Length`."""
+def open_session(connections: int) -> aiohttp.ClientSession:
+    """For backends: so many `connections` at once (0: any number), no proxy from the environment, no cookies."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=_KEEP_ALIVE),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"accept-encoding": "identity"},
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_LIMIT),
+    )
+
+
+async def get(http: aiohttp.ClientSession, url: str) -> Answer:
+    """What is there. Raises `Away` and `Broke`."""
+    with translated():
+        async with http.get(url, allow_redirects=False) as response:
+            return await whole(response)
+
+
+async def whole(response: aiohttp.ClientResponse) -> Answer:
+    """The answer to its end."""
+    return Answer(str(response.url), response.status, response.headers, await response.read())
+
+
+def payload(body: bytes) -> bytes | AsyncIterator[bytes]:
+    """The body of a request, which has a `Content-Length` of its own."""
+    return body if len(body) < _LARGE else _pieces(body)
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
     for start in range(0, len(body), _PIECE):
         yield body[start : start + _PIECE]
 
@@ -50,10 +74,9 @@ def translated() -> Iterator[None]:
     """`Refused` or `Away` where no connection came about, `Broke` where one was lost."""
     try:
         yield
-    except (httpx.TransportError, aiohttp.ClientError) as exc:
-        # httpx-aiohttp 0.2.0 calls a refused connection and a lost one a ConnectTimeout alike; the cause tells
-        if isinstance(exc.__cause__, aiohttp.ClientConnectorError):
-            raise Refused(f"no connection: {exc}") from exc
-        if isinstance(exc.__cause__, aiohttp.ConnectionTimeoutError):
-            raise Away(f"no connection within {CONNECT_LIMIT:g} s") from exc
-        raise Broke(f"connection lost: {exc}") from exc
+    except aiohttp.ClientConnectorError as exc:
+        raise Refused(f"no connection: {exc}") from exc
+    except aiohttp.ConnectionTimeoutError as exc:
+        raise Away(f"no connection within {CONNECT_LIMIT:g} s") from exc
+    except aiohttp.ClientError as exc:
+        raise Broke(f"connection lost: {exc or type(exc).__name__}") from exc

@@ -3,8 +3,8 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator
 
+import aiohttp
 import anyio
-import httpx
 import pytest
 from vlm_harness import reading
 from vlm_standin import Standin
@@ -12,17 +12,19 @@ from vlm_standin import Standin
 from gateway.document import Task
 from gateway.vlm import wire
 from gateway.vlm.setbacks import Broke, Refused
-from gateway.vlm.transport import open_client, translated
+from gateway.vlm.transport import open_session, translated
 
 POOL = 8
 
 
-async def post(http: httpx.AsyncClient, vlm: Standin, jpeg: bytes) -> httpx.Response:
+async def post(http: aiohttp.ClientSession, vlm: Standin, jpeg: bytes) -> int:
     body = wire.request(vlm.model, Task.OCR, wire.encoded(jpeg), pixels=True)
-    return await http.post(f"{vlm.url}/chat/completions", content=body)
+    async with http.post(f"{vlm.url}/chat/completions", data=body) as response:
+        await response.read()
+        return response.status
 
 
-async def all_connections_at_once(vlm: Standin, http: httpx.AsyncClient, jpeg: bytes) -> None:
+async def all_connections_at_once(vlm: Standin, http: aiohttp.ClientSession, jpeg: bytes) -> None:
     vlm.fail(hang=True)
     async with anyio.create_task_group() as tasks:
         for _ in range(POOL):
@@ -32,13 +34,13 @@ async def all_connections_at_once(vlm: Standin, http: httpx.AsyncClient, jpeg: b
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with open_client(POOL) as client:
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with open_session(POOL) as client:
         yield client
 
 
 async def test_a_storm_of_cancellations_leaves_every_connection_usable(
-    vlm: Standin, http: httpx.AsyncClient, jpeg: bytes
+    vlm: Standin, http: aiohttp.ClientSession, jpeg: bytes
 ) -> None:
     """After hundreds of requests cancelled at random moments, the pool still does all it can at once."""
     rng, cancelled = random.Random(7), 0
@@ -80,7 +82,9 @@ async def test_a_storm_of_cancelled_reads_leaves_every_seat_usable(vlm: Standin,
             vlm.heal()
 
 
-async def test_a_refused_connection_is_told_from_a_lost_one(vlm: Standin, http: httpx.AsyncClient, jpeg: bytes) -> None:
+async def test_a_refused_connection_is_told_from_a_lost_one(
+    vlm: Standin, http: aiohttp.ClientSession, jpeg: bytes
+) -> None:
     """The first says that nobody is there, the second may be about the crop."""
     with pytest.raises(Refused), translated():
         await post(http, Standin(), jpeg)

@@ -1,0 +1,50 @@
+"""One request for one crop at one backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import uuid4
+
+import aiohttp
+
+from gateway.document import Recognition, Sampling, Task
+from gateway.vlm import refusals, wire
+from gateway.vlm.backends import Backend
+from gateway.vlm.setbacks import PixelsRefused
+from gateway.vlm.transport import payload, translated, whole
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """One crop on its way; the picture is `wire.encoded` already."""
+
+    picture: bytes
+    task: Task
+    language: str
+    sampling: Sampling
+
+
+async def ask(http: aiohttp.ClientSession, backend: Backend, model: str, crop: Crop) -> Recognition:
+    """What the backend reads. Raises `Setback` where another attempt may do, and what `refusals.check` raises."""
+    if backend.takes_pixels:
+        try:
+            return await _complete(http, backend, model, crop, pixels=True)
+        except PixelsRefused:
+            backend.takes_pixels = False
+    return await _complete(http, backend, model, crop, pixels=False)
+
+
+async def _complete(
+    http: aiohttp.ClientSession, backend: Backend, model: str, crop: Crop, *, pixels: bool
+) -> Recognition:
+    body = wire.request(model, crop.task, crop.picture, crop.sampling, pixels=pixels)
+    # vLLM 0.10.2 can stop for good over two live requests of one id: every attempt has its own
+    headers = {"content-type": "application/json", "content-length": str(len(body)), "x-request-id": uuid4().hex}
+    if crop.language:
+        headers["content-language"] = crop.language
+    url = f"{backend.url}/chat/completions"
+    with translated():
+        async with http.post(url, data=payload(body), headers=headers, allow_redirects=False) as response:
+            answer = await whole(response)
+    refusals.check(answer, model, headers["x-request-id"], pixels=pixels)
+    return wire.completion(answer.content)
