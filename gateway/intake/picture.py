@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import struct
+from typing import BinaryIO
 
 from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, PpmImagePlugin, WebPImagePlugin
 
 from gateway.errors import TooManyPixels
+from gateway.intake.png import unpacked
 
 PLUGINS = (BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, PpmImagePlugin, WebPImagePlugin)
 """Imported by name, so that Pillow need not import all of its own to find them."""
@@ -36,7 +38,7 @@ class Picture:
         self._open(max_pixels).close()
 
     def draw(self, number: int, dpi: int, max_pixels: int, out_path: str) -> tuple[int, int]:
-        with self._open(max_pixels) as image:
+        with self._open(max_pixels, unpacked(self._path) if self._kind == "png" else None) as image:
             image.load()
             turn = _UPRIGHT.get(_orientation(image))
             return write_rgb(image if turn is None else image.transpose(turn), out_path)
@@ -44,10 +46,10 @@ class Picture:
     def close(self) -> None:
         """Nothing is open."""
 
-    def _open(self, max_pixels: int) -> Image.Image:
+    def _open(self, max_pixels: int, file: BinaryIO | None = None) -> Image.Image:
         Image.MAX_IMAGE_PIXELS = max_pixels  # for WebP, whose decoder takes its canvas before the size can be asked
         try:
-            image = Image.open(self._path, formats=[self._kind])
+            image = Image.open(file or self._path, formats=[self._kind])
         except Image.DecompressionBombError as exc:
             raise TooManyPixels(f"the picture has more than the {max_pixels} pixels that are read") from exc
         check_size(image, max_pixels)
