@@ -264,7 +264,8 @@ class Options:
     """What a caller may choose for one document; `pages` as written by the caller (`1-3,7`, "" is all).
 
     `charts`, `seals` and `pictures`: the text inside these is read; `merge`: paragraphs broken over columns are read as
-    one. `pretty`, `formula_numbers` and `ignored` (labels; None: furniture) are about the Markdown. `dpi` is for PDF
+    one. `pretty`, `formula_numbers` and `ignored` (labels; None: furniture) are about the Markdown. `images`: the crops of pictures are returned, those that the
+    Markdown shows (`inline`), or `all`. `dpi` is for PDF
     pages, None is the service's own.
     """
 
@@ -272,7 +273,7 @@ class Options:
     layout: bool = True
     task: Task = Task.OCR
     language: str = ""
-    images: Literal["none", "inline"] = "none"
+    images: Literal["none", "inline", "all"] = "none"
     charts: bool = False
     seals: bool = False
     pictures: bool = False

@@ -18,7 +18,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from gateway import metrics
-from gateway.assemble import IGNORED, Style, assemble
+from gateway.assemble import IGNORED, Assembled, Style, assemble, image_path
 from gateway.document import (
     Block,
     Failure,
@@ -244,10 +244,8 @@ def _assembled(
     timings: dict[str, float],
 ) -> PageResult:
     done = assemble(found.planned, outcomes, page.width, style_of(options))
-    images = {}
-    if options.images == "inline":
-        shown = {path: region for path, region in done.pictures.items() if path in done.markdown}
-        images = {path: encode_jpeg(picture(page.pixels, region)) for path, region in shown.items()}
+    shown = _shown(done, found.regions, options)
+    images = {path: encode_jpeg(picture(page.pixels, region)) for path, region in shown.items()}
     read = [outcome for outcome in outcomes.values() if isinstance(outcome, Recognition)]
     usage = Usage(
         pages=1,
@@ -268,6 +266,15 @@ def _assembled(
         regions=found.regions,
         views={name: _view(name, page, done.blocks, options) for name in options.views.names},
     )
+
+
+def _shown(done: Assembled, regions: Sequence[Region], options: Options) -> dict[str, Region]:
+    """The pictures that are returned, by their paths: with `all`, those too that lost to an overlapping region."""
+    if options.images == "all":
+        dropped = {image_path(r.label, r.bbox): r for r in regions if r.label in ("image", "seal")}
+        return dropped | done.pictures
+    wanted = options.images == "inline"
+    return {path: region for path, region in done.pictures.items() if wanted and path in done.markdown}
 
 
 def _view(name: View, page: Page, blocks: Sequence[Block], options: Options) -> bytes:

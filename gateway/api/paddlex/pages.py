@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.assemble import IGNORED, Style, block_markdown
-from gateway.document import BBox, Block, Options, PageResult, Region
+from gateway.document import BBox, Block, Options, PageResult, Region, Task
 
 CLASSES = (
     *("abstract", "algorithm", "aside_text", "chart", "content", "display_formula", "doc_title", "figure_title"),
@@ -47,8 +47,8 @@ def pruned_result(page: PageResult, options: Options, writing: Writing) -> dict[
         "model_settings": {
             "use_doc_preprocessor": False,
             "use_layout_detection": options.layout,
-            "use_chart_recognition": options.charts or (not options.layout and options.task == "chart"),
-            "use_seal_recognition": options.seals or (not options.layout and options.task == "seal"),
+            "use_chart_recognition": options.charts or (not options.layout and options.task is Task.CHART),
+            "use_seal_recognition": options.seals or (not options.layout and options.task is Task.SEAL),
             "use_ocr_for_image_block": options.pictures,
             "format_block_content": writing.formatted,
             "merge_layout_blocks": options.merge,
@@ -58,7 +58,7 @@ def pruned_result(page: PageResult, options: Options, writing: Writing) -> dict[
         "parsing_res_list": parsing_res_list(page.blocks, page.width, writing),
     }
     spots = [spot for block in page.blocks for spot in block.spots]
-    if spots:
+    if any(block.label == Task.SPOTTING for block in page.blocks):
         result["spotting_res"] = {
             "rec_polys": [spot.points for spot in spots],
             "rec_texts": [spot.text for spot in spots],

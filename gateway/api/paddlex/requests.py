@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -113,7 +113,7 @@ class ParsingFields(Fields):
         return Options(
             layout=self.layout,
             task=self.promptLabel or Task.OCR,
-            images="inline" if self.returnMarkdownImages or self.outputFormats else "none",
+            images="all" if self.returnMarkdownImages or self.outputFormats else "none",
             charts=bool(self.useChartRecognition),
             seals=bool(self.useSealRecognition),
             pictures=bool(self.useOcrForImageBlock),
@@ -179,17 +179,51 @@ class ParsingFields(Fields):
             raise refusal([("value_error", f"body.{name}", why) for name, why in wrong.items()])
 
 
+class StoredBlock(BaseModel):
+    """A block of an earlier answer; what else it has stays with it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    block_label: str
+    block_content: str
+    block_bbox: tuple[float, float, float, float]
+    group_id: int | None = None
+
+
+class StoredSettings(BaseModel):
+    """What of `model_settings` says how a stored page is written."""
+
+    model_config = ConfigDict(extra="allow")
+
+    use_layout_detection: bool = True
+    use_chart_recognition: bool = False
+    use_seal_recognition: bool = False
+    use_ocr_for_image_block: bool = False
+    format_block_content: bool = False
+    markdown_ignore_labels: list[str] = []
+
+
+class StoredResult(BaseModel):
+    """A `prunedResult`; what else it has stays with it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    width: Count
+    model_settings: StoredSettings = StoredSettings()
+    parsing_res_list: list[StoredBlock]
+
+
 class StoredPage(BaseModel):
     """A page of an earlier answer."""
 
-    prunedResult: dict[str, Any]
+    prunedResult: StoredResult
     markdownImages: dict[str, str] | None = None
 
 
 class RestructureFields(Fields):
     """The body of `/restructure-pages`."""
 
-    pages: list[StoredPage]
+    pages: list[StoredPage] = Field(description="The pages of `/layout-parsing` answers, in order")
     concatenatePages: bool = Field(False, description="Answer with one page that has the blocks of all")
 
 

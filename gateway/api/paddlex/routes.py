@@ -10,21 +10,28 @@ from pydantic import BaseModel
 
 from gateway.api import openapi
 from gateway.api.exchange import Exchange
-from gateway.api.paddlex import layout_parsing, schemas
-from gateway.api.paddlex.requests import ParsingFields
+from gateway.api.paddlex import layout_parsing, restructure, schemas
+from gateway.api.paddlex.requests import ParsingFields, RestructureFields
 from gateway.api.problems import TITLES, request_id_of
 from gateway.errors import GatewayError
 
 LAYOUT_PARSING = "/layout-parsing"
-PATHS = (LAYOUT_PARSING,)
+RESTRUCTURE_PAGES = "/restructure-pages"
+PATHS = (LAYOUT_PARSING, RESTRUCTURE_PAGES)
 """Whose errors stand in the envelope."""
 
-SHAPES = (ParsingFields, schemas.ParsingShape, schemas.FailureShape)
+SHAPES = (
+    ParsingFields,
+    RestructureFields,
+    schemas.ParsingShape,
+    schemas.RestructuredShape,
+    schemas.FailureShape,
+)
 """What the description refers to."""
 
 
 def routes(dialect: layout_parsing.Dialect) -> APIRouter:
-    """`POST /layout-parsing`."""
+    """`POST /layout-parsing` and `POST /restructure-pages`."""
     router = APIRouter(tags=["paddlex"])
 
     @router.post(
@@ -34,8 +41,19 @@ def routes(dialect: layout_parsing.Dialect) -> APIRouter:
         responses=_responses(schemas.ParsingShape),
         openapi_extra=_body(ParsingFields),
     )
-    async def layout_parsing_(request: Request) -> Response:
+    async def parse(request: Request) -> Response:
         call = layout_parsing.Call(dialect, request_id_of(request))
+        return Exchange(dialect.health.admission, call.prepare, _nothing)
+
+    @router.post(
+        RESTRUCTURE_PAGES,
+        summary="Join tables, level titles and concatenate pages that were read before",
+        response_class=Response,
+        responses=_responses(schemas.RestructuredShape),
+        openapi_extra=_body(RestructureFields),
+    )
+    async def restructure_pages(request: Request) -> Response:
+        call = restructure.Call(dialect.max_bytes, request_id_of(request))
         return Exchange(dialect.health.admission, call.prepare, _nothing)
 
     return router

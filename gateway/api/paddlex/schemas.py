@@ -48,6 +48,17 @@ class ParsingShape(Shape):
     errorMsg: Literal["Success"]
 
 
+class RestructuredDocumentShape(Shape):
+    layoutParsingResults: list[ParsedPageShape]
+
+
+class RestructuredShape(Shape):
+    logId: str
+    result: RestructuredDocumentShape
+    errorCode: Literal[0]
+    errorMsg: Literal["Success"]
+
+
 class FailureShape(Shape):
     """`errorCode` is the HTTP status; `errorMsg` a sentence, or for 422 a JSON list that names the fields."""
 

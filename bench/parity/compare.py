@@ -1,0 +1,121 @@
+"""Two answers, part by part, and the names of the differences that are known."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from typing import Any
+
+Page = dict[str, Any]
+
+PARTS = {
+    "label": "block_label",
+    "order": "block_order",
+    "box": "block_bbox",
+    "content": "block_content",
+    "outline": "block_polygon_points",
+}
+
+
+@dataclass
+class Tally:
+    """Blocks and other parts compared, and how many were equal; `differences` in words."""
+
+    equal: Counter[str] = field(default_factory=Counter)
+    total: Counter[str] = field(default_factory=Counter)
+    known: Counter[str] = field(default_factory=Counter)
+    differences: list[str] = field(default_factory=list)
+
+    def count(self, part: str, theirs: object, ours: object, where: str) -> bool:
+        """Whether both say the same; if not, why, as far as that has a name."""
+        self.total[part] += 1
+        if theirs == ours:
+            self.equal[part] += 1
+            return True
+        reason = named(theirs, ours)
+        if reason is not None:
+            self.known[reason] += 1
+        self.differences.append(f"{where}: {part}{f' ({reason})' if reason else ''}\n{_apart(theirs, ours)}")
+        return False
+
+
+def pages(tally: Tally, where: str, theirs: list[Page], ours: list[Page]) -> None:
+    """Count the blocks, the Markdown and all the rest of the pages of one answer."""
+    tally.count("number of pages", len(theirs), len(ours), where)
+    for number, (their, our) in enumerate(zip(theirs, ours, strict=False), 1):
+        place = f"{where}, page {number}"
+        _blocks(tally, place, _taken(their), _taken(our))
+        tally.count("Markdown", their["markdown"]["text"], our["markdown"]["text"], place)
+        images = [sorted(page["markdown"].get("images") or {}) for page in (their, our)]
+        tally.count("names of pictures", *images, place)
+        for name in sorted({*their["prunedResult"], *our["prunedResult"]}):
+            tally.count(name, their["prunedResult"].get(name), our["prunedResult"].get(name), place)
+
+
+def _taken(page: Page) -> list[dict[str, Any]]:
+    return list(page["prunedResult"].pop("parsing_res_list"))
+
+
+def _blocks(tally: Tally, where: str, theirs: list[dict[str, Any]], ours: list[dict[str, Any]]) -> None:
+    """Blocks are paired by label and box, in order; one without a pair is one that differs in all its parts."""
+    tally.count("paragraphs", *(_paragraphs(blocks) for blocks in (theirs, ours)), where)
+    keys = [[(block["block_label"], *block["block_bbox"]) for block in blocks] for blocks in (theirs, ours)]
+    for tag, i, i_end, j, j_end in SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
+        if tag != "equal":
+            tally.count("block", theirs[i:i_end], ours[j:j_end], where)
+            tally.total["block"] += max(i_end - i, j_end - j) - 1
+            continue
+        for their, our in zip(theirs[i:i_end], ours[j:j_end], strict=True):
+            wrong = [part for part, name in PARTS.items() if their.get(name) != our.get(name)]
+            pair = ({name: block.get(PARTS[name]) for name in wrong} for block in (their, our))
+            tally.count("block", *pair, f"{where}, block {their['block_id']} ({their['block_label']})")
+
+
+def _paragraphs(blocks: list[dict[str, Any]]) -> list[tuple[object, ...]]:
+    """The boxes of texts that are one paragraph."""
+    texts = [block for block in blocks if block["block_label"] == "text"]
+    groups = {
+        block["group_id"]: [b["block_bbox"] for b in texts if b["group_id"] == block["group_id"]] for block in texts
+    }
+    return sorted(tuple(map(tuple, boxes)) for boxes in groups.values() if len(boxes) > 1)
+
+
+def _apart(one: object, other: object, around: int = 60, most: int = 400) -> str:
+    """Both, from shortly before where they part."""
+    texts = [_text(one), _text(other)]
+    start = max(0, next((i for i, pair in enumerate(zip(*texts, strict=False)) if len(set(pair)) > 1), 0) - around)
+    return "\n".join(f"  {text[start : start + most]!r}" for text in texts)
+
+
+def named(theirs: object, ours: object) -> str | None:
+    """The name of a difference that `docs/parity.md` explains."""
+    for name, known in KNOWN.items():
+        if known(_text(theirs)) == known(_text(ours)):
+            return name
+    return None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else repr(value)
+
+
+def _alt(text: str) -> str:
+    return text.replace('alt="Image""', 'alt="Image"')
+
+
+def _escaped(text: str) -> str:
+    return html.unescape(_alt(text))
+
+
+def _deep(text: str) -> str:
+    return re.sub("^#{7,}", "######", text, flags=re.MULTILINE)
+
+
+KNOWN = {
+    "the tag of a picture in a table": _alt,
+    "text read in a picture or a chart is escaped": _escaped,
+    "headings deeper than six": _deep,
+}
