@@ -20,7 +20,7 @@ class OpenDocument(Protocol):
     @property
     def count(self) -> int: ...
 
-    def draw(self, number: int, dpi: int, max_pixels: int, out_path: str) -> tuple[int, int]: ...
+    def draw(self, number: int, dpi: int, max_pixels: int, out_path: str) -> tuple[int, int, int]: ...
 
     def close(self) -> None: ...
 
@@ -38,10 +38,11 @@ def inspect(path: str, kind: str, max_pixels: int) -> int:
         return _opened(path, kind, max_pixels).count
 
 
-def render(path: str, kind: str, number: int, dpi: int, max_pixels: int, out_path: str) -> tuple[int, int]:
-    """Draw page `number` (from 1) upright and write it to `out_path`: returns its width and height.
+def render(path: str, kind: str, number: int, dpi: int, max_pixels: int, out_path: str) -> tuple[int, int, int]:
+    """Draw page `number` (from 1) upright and write it over the file `out_path`: returns its width and height, and the
+    byte at which it starts.
 
-    The file ends with height x width x 3 bytes of RGB, rows from the top; a header may stand before them. `dpi` is
+    From there on stand height x width x 3 bytes of RGB, rows from the top; old content may follow. `dpi` is
     for PDF pages: one that would have more than `max_pixels` is drawn smaller, down to 72 dpi.
     Raises `BadDocument` and `TooManyPixels`, the latter before any pixel is decoded.
     """

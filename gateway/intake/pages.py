@@ -13,6 +13,7 @@ import anyio
 
 from gateway.document import Kind, Page
 from gateway.intake import decode
+from gateway.intake.canvases import Canvases
 from gateway.intake.shared_file import SharedFile
 from gateway.intake.source import HEAD_BYTES, kind_of, select_pages
 from gateway.intake.workers import Workers
@@ -45,6 +46,7 @@ class Decoder:
         self._max_pages = max_pages
         self._page_timeout_s = page_timeout_s
         self.workers = workers
+        self._canvases = Canvases()
         self._workers = Workers(workers, memory_bytes or (512 << 20) + 24 * max_pixels)
 
     async def __aenter__(self) -> Self:
@@ -54,6 +56,7 @@ class Decoder:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._workers.aclose()
+        self._canvases.close()
 
     @asynccontextmanager
     async def open(self, data: bytes, pages: str = "", dpi: int | None = None) -> AsyncIterator[Document]:
@@ -74,11 +77,15 @@ class Decoder:
                 source.empty()
 
     async def _page(self, source: SharedFile, kind: Kind, dpi: int, number: int) -> Page:
-        with SharedFile() as out:
-            width, height = await self._in_worker(
+        out = self._canvases.take()
+        try:
+            width, height, start = await self._in_worker(
                 source, decode.render, source.path, kind.value, number, dpi, self._max_pixels, out.path
             )
-            return Page(number, out.pixels(width, height))
+        except BaseException:
+            self._canvases.drop(out)
+            raise
+        return Page(number, self._canvases.show(out, width, height, start))
 
     async def _in_worker(self, source: SharedFile, function: Callable[[*Ts], T], *arguments: *Ts) -> T:
         return await self._workers.run(function, *arguments, seconds=self._page_timeout_s, document=source.path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 import mmap
+import os
 import re
 from typing import Any
 
@@ -33,17 +34,17 @@ class Pdf:
         if self.count < 1:
             raise BadDocument("the pdf has no pages")
 
-    def draw(self, number: int, dpi: int, max_pixels: int, out_path: str) -> tuple[int, int]:
+    def draw(self, number: int, dpi: int, max_pixels: int, out_path: str) -> tuple[int, int, int]:
         page = self._pdf[number - 1]
         try:
             width, height = page.get_size()
             scale = _scale(width, height, dpi, max_pixels)
             bitmap = page.render(scale=scale, rev_byteorder=True, bitmap_maker=_Canvas(out_path))
-            size = bitmap.width, bitmap.height
+            drawn = bitmap.width, bitmap.height, 0
             bitmap.close()
         finally:
             page.close()
-        return size
+        return drawn
 
     def close(self) -> None:
         self._pdf.close()
@@ -58,7 +59,8 @@ class _Canvas:
     def __call__(self, width: int, height: int, **bitmap_format: Any) -> pypdfium2.PdfBitmap:
         size = width * height * 3
         with open(self._out_path, "r+b") as out:
-            out.truncate(size)
+            if out.seek(0, os.SEEK_END) < size:
+                out.truncate(size)
             buffer = (ctypes.c_ubyte * size).from_buffer(mmap.mmap(out.fileno(), size))
         return pypdfium2.PdfBitmap.new_native(width, height, buffer=buffer, **bitmap_format)
 

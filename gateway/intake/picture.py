@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from typing import BinaryIO
 
@@ -37,7 +38,7 @@ class Picture:
         self._kind = kind
         self._open(max_pixels).close()
 
-    def draw(self, number: int, dpi: int, max_pixels: int, out_path: str) -> tuple[int, int]:
+    def draw(self, number: int, dpi: int, max_pixels: int, out_path: str) -> tuple[int, int, int]:
         with self._open(max_pixels, unpacked(self._path) if self._kind == "png" else None) as image:
             image.load()
             turn = _UPRIGHT.get(_orientation(image))
@@ -63,12 +64,17 @@ def check_size(image: Image.Image, max_pixels: int) -> None:
         raise TooManyPixels(f"a page of {width} x {height} pixels is more than the {max_pixels} pixels that are read")
 
 
-def write_rgb(image: Image.Image, out_path: str) -> tuple[int, int]:
-    """Write a loaded picture as binary PPM, a short header and then the rows: of Pillow's ways the cheapest."""
+def write_rgb(image: Image.Image, out_path: str) -> tuple[int, int, int]:
+    """Write a loaded picture as binary PPM, a short header and then the rows: of Pillow's ways the cheapest.
+
+    Returns its width and height, and the byte at which the rows start.
+    """
     rgb = _as_rgb(image)
     with open(out_path, "r+b") as out:
         rgb.save(out, format="PPM")
-    return rgb.size
+        end = os.lseek(out.fileno(), 0, os.SEEK_CUR)  # Pillow writes past the file object
+    width, height = rgb.size
+    return width, height, end - width * height * 3
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

@@ -9,11 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-
-from gateway.document import Pixels
-from gateway.errors import BadDocument
-
 
 class SharedFile:
     """An anonymous file: in memory where the system can (Linux), else a temporary file on disk.
@@ -29,6 +24,7 @@ class SharedFile:
         else:
             self._fd, self.path = tempfile.mkstemp(prefix="document-")
         self._on_disk = not in_memory
+        self._mapped: mmap.mmap | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -36,7 +32,11 @@ class SharedFile:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it. Pixels already taken stay valid."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of it. What was mapped stays valid."""
+        self._mapped = None
         os.close(self._fd)
         if self._on_disk:
             Path(self.path).unlink()
@@ -48,14 +48,15 @@ class SharedFile:
             rest = rest[os.write(self._fd, rest) :]
 
     def empty(self) -> None:
-        """Give the memory back even while a worker still holds the file open. Not for files with pixels taken."""
+        """Give the memory back even while a worker still holds the file open. Not for files that are mapped."""
         os.ftruncate(self._fd, 0)
 
-    def pixels(self, width: int, height: int) -> Pixels:
-        """The RGB pixels that end the file, as a read-only array over the file's own memory: no copy is made."""
-        size = width * height * 3
-        length = os.fstat(self._fd).st_size
-        if size == 0 or length < size:
-            raise BadDocument("the page was not decoded to its end")
-        mapped = mmap.mmap(self._fd, length, access=mmap.ACCESS_READ)
-        return np.frombuffer(mapped, np.uint8, size, length - size).reshape(height, width, 3)
+    def length(self) -> int:
+        """Bytes it has now."""
+        return os.fstat(self._fd).st_size
+
+    def mapped(self, length: int) -> mmap.mmap:
+        """Its memory, read-only, at least so many bytes of it; the same as before where that is enough."""
+        if self._mapped is None or len(self._mapped) < length:
+            self._mapped = mmap.mmap(self._fd, length, access=mmap.ACCESS_READ)
+        return self._mapped

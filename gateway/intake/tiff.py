@@ -19,13 +19,13 @@ class Tiff:
         self.count = _count_frames(path)
         self._image: TiffImagePlugin.TiffImageFile | None = None
 
-    def draw(self, number: int, dpi: int, max_pixels: int, out_path: str) -> tuple[int, int]:
+    def draw(self, number: int, dpi: int, max_pixels: int, out_path: str) -> tuple[int, int, int]:
         image = self._frame(number - 1)
         check_size(image, max_pixels)
         image.load()  # Pillow turns TIFF frames upright by itself
-        size = write_rgb(image, out_path)
+        drawn = write_rgb(image, out_path)
         image._im = None  # an idle worker holds no pixels; there is no public way that keeps the file open
-        return size
+        return drawn
 
     def close(self) -> None:
         if self._image is not None:

@@ -4,10 +4,8 @@ import os
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from gateway.errors import BadDocument
 from gateway.intake.shared_file import SharedFile
 
 in_memory_or_not = pytest.mark.parametrize("in_memory", [True, False])
@@ -27,23 +25,17 @@ def test_bytes_are_found_under_the_path(in_memory: bool) -> None:
 
 
 @in_memory_or_not
-def test_pixels_are_the_end_of_the_file_and_outlive_it(in_memory: bool) -> None:
-    """Pixels are a read-only view of the file's tail that stays when the file is closed."""
+def test_what_is_mapped_outlives_the_file(in_memory: bool) -> None:
+    """Memory stays readable after the file is closed, and is mapped once while it is long enough."""
     with SharedFile(in_memory=in_memory) as file:
-        file.write(b"header" + bytes(range(24)))
-        pixels = file.pixels(4, 2)
+        file.write(bytes(range(24)))
+        mapped = file.mapped(20)
+        assert file.mapped(10) is mapped
+        assert len(file.mapped(24)) == file.length() == 24
     assert not Path(file.path).exists()
-    assert not pixels.flags.writeable
-    assert np.array_equal(pixels, np.arange(24, dtype=np.uint8).reshape(2, 4, 3))
-
-
-@pytest.mark.parametrize("size", [(4, 2), (0, 0)])
-def test_too_few_bytes_are_no_page(size: tuple[int, int]) -> None:
-    """A file that is shorter than the pixels it should hold, or a page without any, is an error and not a crash."""
-    with SharedFile() as file:
-        file.write(bytes(23))
-        with pytest.raises(BadDocument):
-            file.pixels(*size)
+    assert mapped[:20] == bytes(range(20))
+    with pytest.raises(TypeError):
+        mapped[0] = 1
 
 
 @in_memory_or_not
@@ -54,6 +46,6 @@ def test_nothing_is_left_behind(in_memory: bool, monkeypatch: pytest.MonkeyPatch
     for _ in range(10):
         with SharedFile(in_memory=in_memory) as file:
             file.write(bytes(12))
-            file.pixels(2, 2)
+            file.mapped(12)
     assert len(os.listdir("/dev/fd")) == before
     assert not list(tmp_path.iterdir())
