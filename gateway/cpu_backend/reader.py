@@ -14,7 +14,7 @@ from gateway.cpu_backend.lines import Line, rows, tilt, turning, without_slivers
 from gateway.cpu_backend.rapid import RapidOcr
 from gateway.cpu_backend.recogniser import Checkpoint, LineRecogniser
 from gateway.cpu_backend.ruling import Table, find_table
-from gateway.cpu_backend.table import Written, by_gaps, lines_by_cell, otsl
+from gateway.cpu_backend.table import Written, beside, by_gaps, lines_by_cell, otsl, stacked
 from gateway.cpu_backend.tesseract import Tesseract
 from gateway.document import Pixels, Task
 
@@ -101,26 +101,33 @@ class _Reading:
         )
 
     def table(self, lines: Sequence[Line]) -> str:
-        """By its rules; without any by the gaps in its text."""
+        """By its rules, with the text above and below them in rows of one cell; without any by the gaps in its text."""
         if not lines:
             return ""
         text_height = median(line.height for line in lines)
         views = [(self._picture, list(lines)), *_levelled(self._picture, lines)]
-        tables = [(find_table(picture, text_height), level) for picture, level in views]
-        table, level = max(tables, key=lambda found: len(found[0].cells) if found[0] else 0)
+        tables = [find_table(picture, text_height) for picture, _ in views]
+        cells = [len(table.cells) if table else 0 for table in tables]
+        best = cells.index(max(cells))
+        table, (picture, level) = tables[best], views[best]
         if table is None:
-            picture, level = views[-1]
             return by_gaps(self._with_texts(rows(level), picture))
-        return self._ruled(table, [line.moved(table.transform) for line in level], text_height)
+        above, inside, below = beside(table, level)
+        return otsl(
+            stacked(
+                [" ".join(text for _, text in row) for row in self._with_texts(rows(above), picture)],
+                self._cells(table, [line.moved(table.transform) for line in inside], text_height),
+                [" ".join(text for _, text in row) for row in self._with_texts(rows(below), picture)],
+            )
+        )
 
-    def _ruled(self, table: Table, lines: Sequence[Line], text_height: float) -> str:
+    def _cells(self, table: Table, lines: Sequence[Line], text_height: float) -> list[Written]:
         by_cell = lines_by_cell(table, lines, text_height)
         texts = iter(self._texts([line.picture(table.picture) for cell in by_cell for line in cell]))
-        cells = [
+        return [
             Written(" ".join(filter(None, (next(texts) for _ in inside))).strip("| "), cell.rows, cell.columns)
             for cell, inside in zip(table.cells, by_cell, strict=True)
         ]
-        return otsl(cells)
 
     def _with_texts(self, found: list[list[Line]], picture: Pixels) -> list[list[tuple[Line, str]]]:
         """The lines with their texts, those without any left out."""

@@ -66,10 +66,12 @@ class LineRecogniser:
             return self._tesseract_first(self._tesseract, lines, language, checkpoint)
         if self._tesseract is None or language:
             return [self._latin(line, checkpoint).text for line in lines]
-        longest = max(lines, key=lambda line: line.shape[1])
-        if len(lines) > 2 and self._latin(longest, checkpoint).sparse:
+        longest = max(range(len(lines)), key=lambda index: lines[index].shape[1])
+        sample = self._latin(lines[longest], checkpoint)
+        if len(lines) > 2 and sample.sparse:
             return self._tesseract_first(self._tesseract, lines, "ru", checkpoint)
-        return self._rapid_first(self._tesseract, lines, checkpoint)
+        latin = [sample if i == longest else self._latin(line, checkpoint) for i, line in enumerate(lines)]
+        return self._rapid_first(self._tesseract, lines, latin, checkpoint)
 
     def _latin(self, line: Pixels, checkpoint: Checkpoint) -> LatinReading:
         checkpoint()
@@ -85,9 +87,10 @@ class LineRecogniser:
             texts.append(unified(guess.text) if latin is None or fits_cyrillic(latin, guess) else latin.text)
         return texts
 
-    def _rapid_first(self, tesseract: Tesseract, lines: Sequence[Pixels], checkpoint: Checkpoint) -> list[str]:
+    def _rapid_first(
+        self, tesseract: Tesseract, lines: Sequence[Pixels], latin: Sequence[LatinReading], checkpoint: Checkpoint
+    ) -> list[str]:
         """Tesseract is asked for lines in doubt; if one of those is Cyrillic, for the others too."""
-        latin = [self._latin(line, checkpoint) for line in lines]
         texts = [reading.text for reading in latin]
         doubtful = [index for index, reading in enumerate(latin) if not reading.beyond_doubt]
         for index, guess in self._guesses(tesseract, lines, doubtful, checkpoint):

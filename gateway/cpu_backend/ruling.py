@@ -34,11 +34,6 @@ class Table:
     cells: tuple[Cell, ...]
     transform: Transform
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
-        return max(cell.rows[1] for cell in self.cells), max(cell.columns[1] for cell in self.cells)
-
 
 def find_table(picture: Pixels, text_height: float) -> Table | None:
     """The largest ruled table on a picture that is turned level, or None; `text_height` is that of its lines."""

@@ -33,7 +33,7 @@ _LATIN_ONLY = frozenset("DFGLQSVWZfghijlqstvwzßäöüåæøéèêëàâñíóú
 _READ = 0.65
 """Characters to a glyph: of 1,500 rendered lines, Latin ones had at least 0.67, nine in ten Cyrillic ones under 0.6."""
 
-_UNSURE = 40.0
+_UNSURE = 50.0
 _SURE = 60.0
 """Of 100: Tesseract is less than the one sure of what it makes of stains, and over the other of most printed words."""
 
@@ -96,9 +96,10 @@ def prefers_tesseract(latin: LatinReading, guess: Guess) -> bool:
 
 
 def plainly_cyrillic(guess: Guess) -> bool:
-    """Whether a line among Cyrillic ones is Cyrillic, in whole or in part, by Tesseract's word alone."""
-    words = _WORD.findall(guess.text)
-    return guess.confidence >= _SURE and any(len(word) > 2 and _only_cyrillic(word) for word in words)
+    """Whether a line among Cyrillic ones is Cyrillic, in whole or in good part, by Tesseract's word alone."""
+    words = [word for word in _WORD.findall(guess.text) if len(word) > 2]
+    letters = sum(len(word) for word in words if _only_cyrillic(word))
+    return guess.confidence >= _SURE and letters > 0.15 * sum(map(str.isalpha, guess.text))
 
 
 def fits_cyrillic(latin: LatinReading, guess: Guess) -> bool:

@@ -7,7 +7,7 @@ above or both; `<nl>` ends a row.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +26,30 @@ class Written:
     text: str
     rows: tuple[int, int]
     columns: tuple[int, int]
+
+
+def beside(table: Table, lines: Sequence[Line]) -> tuple[list[Line], list[Line], list[Line]]:
+    """The lines above a table, in it, and below or beside it, where they stand on the picture it was found on."""
+    above: list[Line] = []
+    inside: list[Line] = []
+    below: list[Line] = []
+    height, width = table.picture.shape[:2]
+    for line in lines:
+        x0, y0, x1, y1 = line.moved(table.transform).bounds
+        x, y = (x0 + x1) / 2, (y0 + y1) / 2
+        (above if y < 0 else inside if y <= height and 0 <= x <= width else below).append(line)
+    return above, inside, below
+
+
+def stacked(above: Sequence[str], cells: Sequence[Written], below: Sequence[str]) -> list[Written]:
+    """The cells of a table with texts above and below it, each in a row of one cell."""
+    height, width = max(cell.rows[1] for cell in cells), max(cell.columns[1] for cell in cells)
+    first, last = len(above), len(above) + height
+    return [
+        *(Written(text, (index, index + 1), (0, width)) for index, text in enumerate(above)),
+        *(replace(cell, rows=(cell.rows[0] + first, cell.rows[1] + first)) for cell in cells),
+        *(Written(text, (last + index, last + index + 1), (0, width)) for index, text in enumerate(below)),
+    ]
 
 
 def lines_by_cell(table: Table, lines: Sequence[Line], text_height: float) -> list[list[Line]]:
