@@ -6,6 +6,7 @@ starts in well under a tenth of a second and most of its address space is left t
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pickle
 import resource
@@ -17,6 +18,9 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from gateway.errors import BadDocument, GatewayError
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+_KEPT_BYTES, _LARGEST_BYTES = 96 << 20, 48 << 20  # what a page of 12 megapixels needs, and its largest piece
 
 LENGTH_BYTES = 4
 """An answer is its length, big-endian, and then a pickled `(value, error)`."""
@@ -46,10 +50,22 @@ def _settle(memory_bytes: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _keep_memory()
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
         with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
             score.write("1000")  # when memory runs out, the kernel takes this process and not the gateway
+
+
+def _keep_memory() -> None:
+    """Let glibc keep what a page needed for the next one: getting it anew costs as much as decoding the page.
+
+    Measured on PNG pages of 1654 x 2339 pixels: 22 ms of CPU a page, 44 without.
+    """
+    with suppress(OSError, AttributeError):  # another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, _LARGEST_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
 def _next(calls: BinaryIO) -> tuple[float, Callable[..., object], tuple[object, ...]] | None:
