@@ -21,13 +21,8 @@ _LEAST_WIDTH = 6.0
 
 def stretches(parts: Sequence[Part]) -> Iterator[list[Part]]:
     """The page in reading order, in stretches of one column each."""
-    sides = _sides(parts)
-    if sides is not None:
-        for side in sides:
-            yield from stretches(side)
-        return
-    single: list[Part] = []
     bands = _bands(parts)
+    single: list[Part] = []
     index = 0
     while index < len(bands):
         end = _columns_end(bands, index)
@@ -38,7 +33,8 @@ def stretches(parts: Sequence[Part]) -> Iterator[list[Part]]:
         if single:
             yield single
             single = []
-        yield from stretches([part for band in bands[index:end] for part in band])
+        for side in _sides([part for band in bands[index:end] for part in band]) or ():
+            yield from stretches(side)
         index = end
     if single:
         yield single
@@ -46,18 +42,15 @@ def stretches(parts: Sequence[Part]) -> Iterator[list[Part]]:
 
 def _columns_end(bands: Sequence[Sequence[Part]], start: int) -> int | None:
     """Where the columns that begin with a band end, or None if it begins none."""
-    if len(bands) == 1:
-        return None
-    end, together = None, list(bands[start])
+    end, together = None, list[Part]()
     leads = _one_line(bands[start])
-    for index in range(start + 1, len(bands) + 1):
+    for index in range(start, len(bands)):
+        together += bands[index]
         sides = _sides(together)
-        if sides is not None and not (leads and _starts_right(bands[start], sides)):
-            end = index
-        elif _gutter(together) is None and _spans(together):
+        if sides is not None and not (leads and bands[start][0] in sides[1]):
+            end = index + 1
+        elif sides is None and _spans(together):
             break
-        if index < len(bands):
-            together += bands[index]
     return None if end is None else _without_tail(bands, start, end)
 
 
@@ -76,11 +69,6 @@ def _without_tail(bands: Sequence[Sequence[Part]], start: int, end: int) -> int 
 
 def _one_line(band: Sequence[Part]) -> bool:
     return len(band) == 1 and band[0].kind == "line"
-
-
-def _starts_right(band: Sequence[Part], sides: tuple[list[Part], list[Part]]) -> bool:
-    """Whether a line that leads the columns stands over the right one, and would be read after the left one."""
-    return band[0] in sides[1]
 
 
 def _spans(parts: Sequence[Part]) -> bool:

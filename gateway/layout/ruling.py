@@ -12,7 +12,10 @@ from gateway.layout.parts import Box
 _FEWEST_CELLS = 3
 
 _FRAME = 0.6
-"""Of the area: a frame around a page has one cell larger than that, a table has none."""
+"""Of the area of all cells: a frame around a page has one larger than that, a table has none."""
+
+_FILLED = 0.6
+"""Of a table's area, what at least are cells; the bars of a chart are less."""
 
 
 def ruled_tables(level: Pixels, text_height: float) -> list[Box]:
@@ -25,7 +28,10 @@ def ruled_tables(level: Pixels, text_height: float) -> list[Box]:
     found = []
     for contour, (_, _, first, parent) in zip(contours, tree[0], strict=True):
         x, y, width, height = cv2.boundingRect(contour)
-        if parent < 0 and height > 1.5 * text_height and _has_cells(contours, tree[0], first, text_height):
+        if parent >= 0 or height <= 1.5 * text_height:
+            continue
+        cells = _cells(contours, tree[0], first, text_height)
+        if len(cells) >= _FEWEST_CELLS and max(cells) < _FRAME * sum(cells) and sum(cells) > _FILLED * width * height:
             found.append((float(x), float(y), float(x + width), float(y + height)))
     return found
 
@@ -45,8 +51,8 @@ def _rules(level: Pixels, text_height: float) -> Any:
     return rules
 
 
-def _has_cells(contours: Any, tree: Any, first: int, text_height: float) -> bool:
-    """Whether the holes in a set of rules, a linked list in `tree`, are the cells of a table."""
+def _cells(contours: Any, tree: Any, first: int, text_height: float) -> list[int]:
+    """The areas of the holes in a set of rules, a linked list in `tree` from `first`, that could hold text."""
     import cv2
 
     areas = []
@@ -55,4 +61,4 @@ def _has_cells(contours: Any, tree: Any, first: int, text_height: float) -> bool
         if min(width, height) >= 0.5 * text_height:
             areas.append(width * height)
         first = tree[first][0]
-    return len(areas) >= _FEWEST_CELLS and max(areas) < _FRAME * sum(areas)
+    return areas

@@ -50,8 +50,16 @@ class TextLines:
 
     def find(self, page: Pixels) -> list[Quad]:
         """The lines of a page, in no order; none on a blank one."""
-        quads = self._find(np.ascontiguousarray(page[:, :, ::-1])).boxes
+        quads = self._find(_wide_enough(page[:, :, ::-1])).boxes
         return [] if quads is None else [np.asarray(quad, np.float64) for quad in quads]
+
+
+def _wide_enough(page: Pixels) -> Pixels:
+    """The page with white below and beside it, if it is so thin that scaling would leave nothing of it."""
+    height, width = page.shape[:2]
+    least = max(64, max(height, width) // 50)
+    missing = (0, max(least - height, 0)), (0, max(least - width, 0)), (0, 0)
+    return np.pad(page, missing, constant_values=255)
 
 
 def tilt(quads: Sequence[Quad]) -> float:

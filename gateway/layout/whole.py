@@ -18,6 +18,9 @@ from gateway.layout.textlines import Quad
 _PICTURE_TEXT = 0.08
 """Of its area: a figure with more text than that is text."""
 
+_TALL = 2.5
+"""Times the usual height of a line: what is taller is no evidence of text in a picture."""
+
 _SENTENCE = 8.0
 """Times its height: a longer line is no label in a picture; two of them are text."""
 
@@ -34,8 +37,9 @@ def parts(level: Level, quads: Sequence[Quad], hints: Sequence[Hint]) -> list[Pa
     text_height = median(line.height for line in lines) if lines else 20.0
     tables = [Part("table", box, box) for box in ruled_tables(level.pixels, text_height)]
     whole = [*tables]
+    likely = [line for line in lines if line.height < _TALL * text_height]
     for hint in sorted(hints, key=lambda hint: -hint.score):
-        kind = _kind(hint, lines, level)
+        kind = _kind(hint, likely, level)
         if kind is not None and all(shared(hint.box, part.box) < 0.1 * area(hint.box) for part in whole):
             whole.append(Part(kind, hint.box, hint.box, score=hint.score))
     return [
