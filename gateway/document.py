@@ -16,7 +16,8 @@ Pixels = NDArray[np.uint8]
 """RGB, shape (height, width, 3), read-only by agreement: stages share one page."""
 
 BBox = tuple[int, int, int, int]
-Polygon = tuple[tuple[int, int], ...]
+Polygon = tuple[tuple[float, float], ...]
+"""Corners; crops and answers take whole pixels of them."""
 Align = Literal["left", "center", "right"]
 Merge = Literal["large", "small", "union"]
 View = Literal["page", "overlay"]
@@ -76,11 +77,12 @@ class Region:
 class Recognition:
     """What the VLM answered for one crop; `cut` says that it ran into its token limit.
 
-    `notes` are stable words about how the answer came about (`blank`: the crop is of one colour and was not sent).
+    `runaway`: it repeated itself without end, was stopped, and `text` has one copy of what it repeated. `notes` are stable words about how the answer came about (`blank`: the crop is of one colour and was not sent).
     """
 
     text: str
     cut: bool = False
+    runaway: bool = False
     prompt_tokens: int = 0
     completion_tokens: int = 0
     notes: tuple[str, ...] = ()
@@ -144,7 +146,7 @@ class Spot:
 @dataclass(frozen=True, slots=True)
 class Block:
     """A region after recognition. `content` is plain text, LaTeX, or HTML for a table; "" beside an `error`,
-    but for the error `truncated`: what was read before the token limit.
+    but for the errors `truncated`, what was read before the token limit, and `repetition`, before it repeated itself.
 
     `group` is the block that carries the text of a paragraph in several regions, None for a region by itself; `image`
     the path under which its crop belongs to the document; `level` a heading's depth (1 is `##`) where the whole

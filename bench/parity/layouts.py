@@ -91,7 +91,7 @@ def _fill(draw: random.Random, found: list[Found], area: Box) -> None:
 
 def _beside(draw: random.Random, found: list[Found], label: str, box: Box) -> None:
     x0, y0, x1, y1 = box
-    if label == "table" and draw.random() < 0.7:
+    if label == "table" and draw.random() < 0.25:
         for part in range(draw.randint(1, 2)):
             kind = draw.choice(("image", "image", "seal", "chart"))
             start = x0 + (0.1 + 0.45 * part) * (x1 - x0)

@@ -95,7 +95,7 @@ def _block(block: Block) -> dict[str, Any]:
         "id": block.id,
         "label": block.label,
         "bbox": block.bbox,
-        "polygon": block.polygon,
+        "polygon": None if block.polygon is None else [(round(x), round(y)) for x, y in block.polygon],
         "order": block.order,
         "score": round(block.score, 4),
         "content": block.content,

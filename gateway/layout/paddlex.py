@@ -148,7 +148,8 @@ def _region(box: Mapping[str, Any], width: int, height: int) -> Region:
 
 
 def _polygon(points: Iterable[Iterable[float]], bbox: BBox, width: int, height: int) -> Polygon | None:
-    """The outline in whole pixels of the page, None for the upright rectangle that `bbox` says already."""
+    """The outline within the page, None for the upright rectangle that `bbox` says already."""
     x0, y0, x1, y1 = bbox
-    polygon = tuple((min(max(round(x), 0), width), min(max(round(y), 0), height)) for x, y in points)
-    return None if set(polygon) == {(x0, y0), (x1, y0), (x1, y1), (x0, y1)} else polygon
+    polygon = tuple((min(max(float(x), 0.0), width), min(max(float(y), 0.0), height)) for x, y in points)
+    whole = {(round(x), round(y)) for x, y in polygon}
+    return None if whole == {(x0, y0), (x1, y0), (x1, y1), (x0, y1)} else polygon

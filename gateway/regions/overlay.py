@@ -89,7 +89,7 @@ def _tag(
 
 def _outline(block: Block) -> list[tuple[int, int]]:
     if block.polygon is not None:
-        return list(block.polygon)
+        return [(round(x), round(y)) for x, y in block.polygon]
     x0, y0, x1, y1 = block.bbox
     return [(x0, y0), (x1 - 1, y0), (x1 - 1, y1 - 1), (x0, y1 - 1)]
 

@@ -12,10 +12,13 @@ from gateway.document import BBox, Polygon
 
 
 def inside(polygon: Polygon, bbox: BBox) -> NDArray[np.bool_]:
-    """True where a pixel of `bbox` lies in the outline or on it; shape (height, width) of the box."""
+    """True where a pixel of `bbox` lies in the outline or on it; shape (height, width) of the box.
+
+    Corners lose their fractions, as PaddleX's do.
+    """
     x0, y0, x1, y1 = bbox
     canvas = Image.new("1", (x1 - x0, y1 - y0))
-    ImageDraw.Draw(canvas).polygon([(x - x0, y - y0) for x, y in polygon], fill=1, outline=1)
+    ImageDraw.Draw(canvas).polygon([(int(x) - x0, int(y) - y0) for x, y in polygon], fill=1, outline=1)
     return np.asarray(canvas, dtype=np.bool_)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.assemble import IGNORED, Style, block_markdown
-from gateway.document import BBox, Block, Options, PageResult, Region, Task
+from gateway.document import BBox, Block, Options, PageResult, Polygon, Region, Task
 
 CLASSES = (
     *("abstract", "algorithm", "aside_text", "chart", "content", "display_formula", "doc_title", "figure_title"),
@@ -92,7 +92,7 @@ def parsing_res_list(blocks: Sequence[Block], width: int, writing: Writing) -> l
     return written
 
 
-def corners(bbox: BBox) -> tuple[tuple[int, int], ...]:
+def corners(bbox: BBox) -> Polygon:
     """The outline of an upright rectangle."""
     x0, y0, x1, y1 = bbox
     return ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
