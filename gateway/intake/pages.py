@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,10 +26,10 @@ Ts = TypeVarTuple("Ts")
 class Decoder:
     """Opens documents. Use as an async context manager: leaving it ends the worker processes.
 
-    `dpi` is for PDF pages. `workers` bounds the pages decoded at once, whatever the number of documents, and
-    `page_timeout_s` the time of each. `memory_bytes` is the address space of a worker; by default as much as the
-    costliest picture of `max_pixels` takes (a transparent WebP: the decoder's two canvases, its answer, Pillow's
-    copy, the flattened picture, four bytes each).
+    `dpi` is for PDF pages. `workers` bounds the pages decoded at once, whatever the number of documents (as many as
+    there are cores to run on, by default), and `page_timeout_s` the time of each. `memory_bytes` is the address space
+    of a worker; by default as much as the costliest picture of `max_pixels` takes (a transparent WebP: the decoder's
+    two canvases, its answer, Pillow's copy, the flattened picture, four bytes each).
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Decoder:
         dpi: int = 200,
         max_pixels: int = 100_000_000,
         max_pages: int = 1000,
-        workers: int = 4,
+        workers: int | None = None,
         page_timeout_s: float = 30,
         memory_bytes: int | None = None,
     ) -> None:
@@ -45,9 +46,9 @@ class Decoder:
         self._max_pixels = max_pixels
         self._max_pages = max_pages
         self._page_timeout_s = page_timeout_s
-        self.workers = workers
+        self.workers = workers or _cores()
         self._canvases = Canvases()
-        self._workers = Workers(workers, memory_bytes or (512 << 20) + 24 * max_pixels)
+        self._workers = Workers(self.workers, memory_bytes or (512 << 20) + 24 * max_pixels)
 
     async def __aenter__(self) -> Self:
         return self
@@ -103,3 +104,8 @@ class Document:
     kind: Kind
     numbers: tuple[int, ...]
     page: Callable[[int], Awaitable[Page]]
+
+
+def _cores() -> int:
+    """Cores that this process may use; at least two, as one document must not wait for another's slow page."""
+    return max(2, min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2, 16))
