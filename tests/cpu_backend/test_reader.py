@@ -53,14 +53,18 @@ def tilted(pixels: Pixels, degrees: float) -> Pixels:
     return np.asarray(cv2.warpAffine(pixels, turn, (width + 120, height + 120), borderValue=(255, 255, 255)))
 
 
-def test_an_english_paragraph_is_read_line_by_line(reader: Reader) -> None:
-    """Lines come out one below the other, without an error."""
+def test_an_english_paragraph_is_read_as_one(reader: Reader) -> None:
+    """Its lines flow on, without an error."""
     text = reader.read(crop("en_a4.png", ENGLISH))
-    assert text.splitlines()[:2] == [
-        "Municipal archives contain a surprising number of",
-        "documents that were never indexed. Between 1954",
-    ]
-    assert len(text.splitlines()) == 6
+    assert "a surprising number of documents that were never indexed. Between 1954 and 1987" in text
+    assert "\n" not in text
+
+
+def test_the_lines_of_a_receipt_stay_lines(reader: Reader) -> None:
+    """Each thing that was bought is a line."""
+    lines = reader.read(crop("receipt.png", (40, 206, 545, 494))).splitlines()
+    assert lines[0] == "Whole milk 2L 2.19"
+    assert len(lines) == 8
 
 
 @needs_tesseract
@@ -85,9 +89,9 @@ def test_the_hint_is_honoured(reader: Reader) -> None:
 
 def test_chinese_is_read(reader: Reader) -> None:
     """Lines of Chinese characters, with their punctuation."""
-    lines = reader.read(crop("zh_lines.png")).splitlines()
-    assert lines[0] == "随着人工智能技术的快速发展，越来越多的企业开始将文档识别应用于日常办公流程。本报"
-    assert lines[2].startswith("百分之九十五")
+    text = reader.read(crop("zh_lines.png"))
+    assert text.startswith("随着人工智能技术的快速发展，越来越多的企业开始将文档识别应用于日常办公流程。本报告介绍了")
+    assert "用户满意度达到百分之九十五" in text
 
 
 @needs_tesseract
@@ -98,10 +102,11 @@ def test_lines_of_two_scripts_are_each_read_by_the_one_who_can(reader: Reader) -
     both = np.concatenate(
         [np.pad(part, ((8, 8), (0, width - part.shape[1]), (0, 0)), constant_values=255) for part in (russian, english)]
     )
-    assert reader.read(both).splitlines() == [
+    russian_text, english_text = (
         "Таблица 1. Сведения об участниках закупки",
-        "Table 1. Sheets scanned, rejected and cost per year",
-    ]
+        "Table 1. Sheets scanned, rejected and cost",
+    )
+    assert reader.read(both).startswith(f"{russian_text} {english_text}")
 
 
 @needs_tesseract
