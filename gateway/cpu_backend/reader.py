@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from statistics import median
 
 import numpy as np
 
 from gateway.cpu_backend.blanks import find_blanks, mended, underscores
+from gateway.cpu_backend.flow import Row, flowed
 from gateway.cpu_backend.lines import Line, rows, tilt, turning, without_slivers
 from gateway.cpu_backend.rapid import RapidOcr
 from gateway.cpu_backend.recogniser import Checkpoint, LineRecogniser
@@ -19,6 +21,9 @@ from gateway.cpu_backend.tesseract import Tesseract
 from gateway.document import Pixels, Task
 
 log = logging.getLogger(__name__)
+
+_APART = 2
+"""Heights of a row; parts of it that are further apart are columns."""
 
 _LEVEL = 0.003
 """Radians; a table tilted by less is found as it is."""
@@ -88,8 +93,7 @@ class _Reading:
         blanks = find_blanks(self._picture, lines)
         letter_width = sum(line.width for line in lines) / max(sum(map(len, read.values())), 1)
         read |= {blank: underscores(blank, letter_width) for blank in blanks}
-        texts = [" ".join(filter(None, (read[line] for line in row))) for row in rows([*lines, *blanks])]
-        return "\n".join(filter(None, map(mended, texts)))
+        return flowed([_row(row, read) for row in rows([*lines, *blanks])])
 
     def spots(self, lines: Sequence[Line]) -> str:
         height, width = self._picture.shape[:2]
@@ -137,6 +141,14 @@ class _Reading:
 
     def _texts(self, lines: Sequence[Pixels]) -> list[str]:
         return self._recogniser.read(lines, self._language, self._checkpoint)
+
+
+def _row(row: Sequence[Line], read: Mapping[Line, str]) -> Row:
+    """The parts of a row beside each other; a blank to fill in belongs to the text around it."""
+    text = mended(" ".join(filter(None, (read[line] for line in row))))
+    pieces = sum(1 for one, other in pairwise(row) if other.bounds[0] - one.bounds[2] > _APART * other.height)
+    left, right = min(line.bounds[0] for line in row), max(line.bounds[2] for line in row)
+    return Row(text, left, right, max(line.height for line in row), 1 + pieces)
 
 
 def _levelled(picture: Pixels, lines: Sequence[Line]) -> list[tuple[Pixels, list[Line]]]:
