@@ -8,6 +8,7 @@ REQUESTS = Counter("gateway_http_requests_total", "Requests answered", ["method"
 ADMITTED = Gauge("gateway_requests_admitted", "Requests being served now")
 PAGES = Counter("gateway_pages_total", "Pages read to their end")
 REGIONS = Counter("gateway_regions_total", "Regions of pages read, by what came of them", ["outcome"])
+RUNAWAYS = Counter("gateway_runaways_total", "Answers stopped as they ran away, by the second reading", ["outcome"])
 STAGE_SECONDS = Counter("gateway_stage_seconds_total", "Time pages spent in each stage, in seconds", ["stage"])
 BACKEND_READY = Gauge("gateway_backend_ready", "1 while a backend is ready")
 

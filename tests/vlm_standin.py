@@ -18,7 +18,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -36,6 +36,8 @@ class Asked:
     body: dict[str, Any]
     outcome: int | str | None = None
     picture: bytes = field(default=b"", repr=False)
+    sent: str = ""
+    """What of the text was streamed to the client."""
 
     @property
     def parts(self) -> list[dict[str, Any]]:
@@ -48,7 +50,11 @@ class Asked:
 
 @dataclass
 class Fault:
-    """What to do wrong. `message`, `type`, `param` and `retry_after` go with `status`; `raw` is the body of a 200."""
+    """What to do wrong. `message`, `type`, `param` and `retry_after` go with `status`; `raw` is the body of a 200.
+
+    In a stream, `drop` and `stall` (until the client leaves or all is healed) come after half the text, and `error`, a
+    message, in the place of what is left. `sampled`: False meets only requests at temperature 0, True only others.
+    """
 
     status: int = 0
     message: str = "injected"
@@ -57,6 +63,8 @@ class Fault:
     retry_after: str | None = None
     hang: bool = False
     drop: bool = False
+    stall: bool = False
+    error: str | None = None
     raw: str | None = None
     slow: float = 0.0
     says: str | None = None
@@ -64,9 +72,12 @@ class Fault:
     prompt: str = ""
     times: float = float("inf")
     picture: Callable[[bytes], bool] = lambda _: True
+    sampled: bool | None = None
 
     def meets(self, asked: Asked) -> bool:
         if self.prompt not in asked.prompt or self.times < 1 or not self.picture(asked.picture):
+            return False
+        if self.sampled is not None and self.sampled != bool(asked.body["temperature"]):
             return False
         self.times -= 1
         return True
@@ -79,6 +90,8 @@ class Standin:
         self.answer = answer or (lambda asked: f"{asked.prompt} {len(asked.picture)} bytes")
         self.takes_pixels = takes_pixels
         self.model = MODEL
+        self.streams = True
+        """Whether an answer is streamed to who asks for that."""
         self.health: int | None = 200
         """What `/health` answers; None: nothing at all."""
         self.tokens: float | None = 0.0
@@ -200,23 +213,60 @@ class Standin:
                 send, 400, _error(400, "Per-request mm_processor_kwargs are disabled", "mm_processor_kwargs")
             )
         fault = next((fault for fault in self._faults if fault.meets(asked)), Fault())
-        await self._held(fault, receive)
+        streamed = asked.body.get("stream") and self.streams and fault.raw is None
+        await self._held(fault if streamed else replace(fault, hang=fault.hang or fault.stall), receive)
         if self._server.force_exit:
             return
-        asked.outcome = 200
         if fault.status:
             asked.outcome = fault.status
             more = {"retry-after": fault.retry_after} if fault.retry_after is not None else {}
             error = _error(fault.status, fault.message, fault.param, fault.type)
             return await _send(send, fault.status, error, **more)
+        text = fault.says if fault.says is not None else self.answer(asked)
+        if isinstance(self.tokens, float):
+            self.tokens += len(text)
+        if streamed:
+            return await self._stream(asked, text, fault, receive, send)
+        asked.outcome = 200
         if fault.drop:
             asked.outcome = "dropped"
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4096")]})
             return await send({"type": "http.response.body", "body": b'{"id": "chatcm', "more_body": False})
-        text = fault.says if fault.says is not None else self.answer(asked)
-        if isinstance(self.tokens, float):
-            self.tokens += len(text)
         await _send(send, 200, fault.raw if fault.raw is not None else _completion(text, fault.finish))
+
+    async def _stream(self, asked: Asked, text: str, fault: Fault, receive: Any, send: Any) -> None:
+        """The text as vLLM streams it, four characters a token; stops when the client leaves."""
+        left = asyncio.ensure_future(_left(receive))
+        half = len(text) // 2 if fault.drop or fault.stall or fault.error else len(text)
+
+        async def event(event: Any) -> None:
+            line = event if isinstance(event, str) else json.dumps(event, separators=(",", ":"), ensure_ascii=False)
+            await send({"type": "http.response.body", "body": f"data: {line}\n\n".encode(), "more_body": True})
+
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", _EVENTS)]})
+            await event(_chunk({"role": "assistant", "content": ""}, None))
+            for start in range(0, half, 4):
+                await asyncio.sleep(0.001)
+                if left.done():
+                    raise _Gone
+                asked.sent = text[: min(start + 4, half)]
+                await event(_chunk({"content": text[start : min(start + 4, half)]}, None))
+            if fault.stall:
+                await self._held(Fault(hang=True), receive)
+            if fault.drop or fault.stall:
+                asked.outcome = "dropped"
+                raise _Gone
+            asked.outcome = 200
+            if fault.error:
+                await event({"error": {"message": fault.error, "type": "BadRequestError", "param": None, "code": 400}})
+            else:
+                await event(_chunk({"content": ""}, fault.finish))
+                await event({"choices": [], "usage": _USAGE})
+            await event("[DONE]")
+            await send({"type": "http.response.body"})
+        finally:
+            left.cancel()
 
     async def _held(self, fault: Fault, receive: Any) -> None:
         """Wait as the fault says; raises `_Gone` when the client leaves meanwhile."""
@@ -242,6 +292,16 @@ async def _left(receive: Any) -> None:
         pass
 
 
+_EVENTS = b"text/event-stream; charset=utf-8"
+_USAGE = {"prompt_tokens": 228, "completion_tokens": 61, "total_tokens": 289}
+
+
+def _chunk(delta: dict[str, str], finish: str | None) -> dict[str, Any]:
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish, "token_ids": None}
+    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 0, "model": MODEL}
+    return {**head, "choices": [choice]}
+
+
 def _picture(asked: Asked) -> bytes:
     urls = [part["image_url"]["url"] for part in asked.parts if part["type"] == "image_url"]
     return base64.b64decode(urls[0].partition(",")[2]) if urls else b""
@@ -258,7 +318,7 @@ def _completion(text: str, finish: str) -> dict[str, Any]:
         "created": 0,
         "model": MODEL,
         "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}],
-        "usage": {"prompt_tokens": 228, "completion_tokens": 61, "total_tokens": 289},
+        "usage": _USAGE,
     }
 
 

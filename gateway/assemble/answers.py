@@ -28,13 +28,13 @@ class Content:
 def content(label: str, answer: Recognition, width: int, height: int) -> Content:
     """Plain text, LaTeX between `$`, or HTML for a table. `width` and `height` are the region's.
 
-    The note `repetition_trimmed` says that the answer ran away and was cut here; the answer's own notes go before it.
+    The note `repetition_trimmed` says that the answer ran away and was cut, here or while it came; the answer's own notes go before it.
     """
     if "blank" in answer.notes:
         return Content("", answer.notes)
     shortest = _SHORTEST_REPETITIVE_TABLE if label == "table" else _SHORTEST_REPETITIVE
     trimmed = without_repetition(answer.text, shortest)
-    notes = (*answer.notes, *("repetition_trimmed",) * (trimmed != answer.text))
+    notes = (*answer.notes, *("repetition_trimmed",) * (answer.runaway or trimmed != answer.text))
     text = _with_dollars(trimmed, label)
     if label == "table":
         return Content(otsl.to_html(otsl.parse(text)), notes)

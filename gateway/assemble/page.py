@@ -31,7 +31,8 @@ def assemble(
 
     A picture whose token came back inside a table is shown there and is no block of its own. Ids and orders count from
     0 without gaps; later parts of a paragraph keep their blocks, with empty content and the `group` of the first.
-    An answer that ran into its token limit keeps what was read, beside the error `truncated`.
+    An answer that ran into its token limit keeps what was read, beside the error `truncated`; one that repeated itself
+    what was read before, beside the error `repetition`.
     """
     contents = [_content(item, answers[index]) if item.reading else Content("") for index, item in enumerate(plan)]
     placed: set[int] = set()
@@ -106,7 +107,9 @@ def _blocks(
 
 
 def _failure(answer: Recognition | Failure | None) -> Failure | None:
-    """What is wrong with an answer; one that is only cut keeps its text."""
+    """What is wrong with an answer; one that is only cut or trimmed keeps its text."""
     if isinstance(answer, Recognition):
+        if answer.runaway:
+            return Failure("repetition", "The text is cut: the model repeated itself without end.")
         return Failure("truncated", "The text is cut: it ran into the token limit.") if answer.cut else None
     return answer

@@ -8,8 +8,9 @@ from uuid import uuid4
 import aiohttp
 
 from gateway.document import Recognition, Sampling, Task
-from gateway.vlm import refusals, wire
+from gateway.vlm import refusals, stream, wire
 from gateway.vlm.backends import Backend
+from gateway.vlm.runaway import Runaway
 from gateway.vlm.setbacks import PixelsRefused
 from gateway.vlm.transport import payload, translated, whole
 
@@ -22,10 +23,15 @@ class Crop:
     task: Task
     language: str
     sampling: Sampling
+    patience: float = 1.0
+    """How much longer than usual words may repeat before the answer counts as running away."""
 
 
 async def ask(http: aiohttp.ClientSession, backend: Backend, model: str, crop: Crop) -> Recognition:
-    """What the backend reads. Raises `Setback` where another attempt may do, and what `refusals.check` raises."""
+    """What the backend reads; the connection is closed as soon as the answer runs away.
+
+    Raises `Setback` where another attempt may do, and what `refusals.check` raises.
+    """
     if backend.takes_pixels:
         try:
             return await _complete(http, backend, model, crop, pixels=True)
@@ -37,7 +43,7 @@ async def ask(http: aiohttp.ClientSession, backend: Backend, model: str, crop: C
 async def _complete(
     http: aiohttp.ClientSession, backend: Backend, model: str, crop: Crop, *, pixels: bool
 ) -> Recognition:
-    body = wire.request(model, crop.task, crop.picture, crop.sampling, pixels=pixels)
+    body = wire.request(model, crop.task, crop.picture, crop.sampling, pixels=pixels, stream=True)
     # vLLM 0.10.2 can stop for good over two live requests of one id: every attempt has its own
     headers = {"content-type": "application/json", "content-length": str(len(body)), "x-request-id": uuid4().hex}
     if crop.language:
@@ -45,6 +51,9 @@ async def _complete(
     url = f"{backend.url}/chat/completions"
     with translated():
         async with http.post(url, data=payload(body), headers=headers, allow_redirects=False) as response:
+            if response.status == 200 and response.content_type == "text/event-stream":
+                pieces = response.content.iter_any()
+                return await stream.read(pieces, Runaway(crop.patience), backend.heard)
             answer = await whole(response)
     refusals.check(answer, model, headers["x-request-id"], pixels=pixels)
     return wire.completion(answer.content)

@@ -40,6 +40,8 @@ class Backend:
         """Requests ever given to it."""
         self.answered_at = float("-inf")
         """Monotonic time of the last answer to a request of ours."""
+        self.heard_at = float("-inf")
+        """Monotonic time of the last token for a request of ours."""
         self._busy_since = 0.0
         self._running: set[anyio.CancelScope] = set()
 
@@ -56,11 +58,15 @@ class Backend:
         """Where `/health` and `/metrics` are."""
         return self.url.removesuffix("/v1")
 
+    def heard(self) -> None:
+        """Something came for a request of ours."""
+        self.heard_at = anyio.current_time()
+
     def quiet_for(self) -> float:
-        """Seconds that requests have been in flight here without any being answered; 0 when there are none."""
+        """Seconds that requests have been in flight here without a token for any; 0 when there are none."""
         if not self._running:
             return 0.0
-        return anyio.current_time() - max(self._busy_since, self.answered_at)
+        return anyio.current_time() - max(self._busy_since, self.answered_at, self.heard_at)
 
     @contextmanager
     def request(self, limit: float) -> Iterator[anyio.CancelScope]:

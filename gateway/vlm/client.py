@@ -1,32 +1,29 @@
-"""Reads crops: one chat completion each, bounded in flight, tried again while that has a point."""
+"""Reads crops at the backends, bounded in flight."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 import aiohttp
 import anyio
 
+from gateway import metrics
 from gateway.document import AS_THE_TASK_DOES, Recognition, Sampling, Task
-from gateway.errors import BackendError, BackendStarting, RegionFailed
+from gateway.errors import BackendError, RegionFailed
 from gateway.turns import EVERYBODY, Party, Turns
 from gateway.vlm import wire
-from gateway.vlm.ask import Crop, ask
-from gateway.vlm.backends import Backend
+from gateway.vlm.ask import Crop
+from gateway.vlm.attempts import Attempts
 from gateway.vlm.monitor import Monitor
-from gateway.vlm.patience import Patience
-from gateway.vlm.setbacks import Away, Garbled, Refused, Setback, TimedOut
 from gateway.vlm.transport import open_session
 
 log = logging.getLogger(__name__)
 
-_PROOF_LIMIT = 15.0
-"""Seconds a backend gets to read the monitor's own picture after it failed on a crop."""
-
-_AWAY_RETRY, _STARTING_RETRY = 5.0, 10.0
+_SECOND_TEMPERATURE, _SECOND_PENALTY, _SECOND_PATIENCE = 0.2, 1.05, 2.0
 
 
 class Recognizer:
@@ -48,15 +45,23 @@ class Recognizer:
         patience: float = 30.0,
         crop_threads: int = 4,
     ) -> None:
-        self._monitor, self._model = monitor, monitor.model
+        self._monitor = monitor
         self._in_flight, self._request_limit = in_flight, request_limit
-        self._attempts, self._patience = attempts, patience
+        self._attempts_each, self._patience = attempts, patience
         self._seats = Turns(in_flight * len(monitor.backends))
         self._crop_threads = anyio.CapacityLimiter(crop_threads)
         self._http: aiohttp.ClientSession
+        self._attempts: Attempts
 
     async def __aenter__(self) -> Self:
         self._http = open_session(self._seats.total)
+        self._attempts = Attempts(
+            self._http,
+            self._monitor,
+            limit=self._request_limit,
+            attempts=self._attempts_each,
+            patience=self._patience,
+        )
         return self
 
     async def __aexit__(
@@ -81,69 +86,44 @@ class Recognizer:
         """Read what `crop` makes: JPEG bytes, called once, in a worker thread, and only when there is a seat.
 
         `language` is a hint of a few ASCII letters that goes with the request; `sampling` is what the caller wants
-        otherwise than usual; seats go by `party`. Raises `BackendError` (`BackendStarting` before a backend ever was
-        ready) and `RegionFailed`; what `crop` raises comes out as it is. Waits no longer than the enclosing deadline,
-        and a cancelled read closes its connection, at which vLLM stops generating.
+        otherwise than usual; seats go by `party`. An answer that runs away is stopped and the crop read once more with
+        other sampling; if that runs away too, what came before is the text, marked so. Raises `BackendError`
+        (`BackendStarting` before a backend ever was ready) and `RegionFailed`; what `crop` raises comes out as it is.
+        Waits no longer than the enclosing deadline, and a cancelled read closes its connection, at which vLLM stops
+        generating.
         """
         ready = sum(backend.ready for backend in self._monitor.backends)
         self._seats.total = self._in_flight * max(1, ready)
         async with self._seats.place(party):
-            if self._monitor.away_for() > self._patience:
-                raise BackendError("The recognition backend is away.", retry_after=_AWAY_RETRY)
+            self._attempts.check()
             picture = await anyio.to_thread.run_sync(lambda: wire.encoded(crop()), limiter=self._crop_threads)
             return await self._read(Crop(picture, task, language, sampling))
 
     async def _read(self, crop: Crop) -> Recognition:
-        patience = Patience(self._monitor, self._attempts, self._patience)
+        first = await self._attempts.read(crop)
+        if not first.runaway:
+            return first
         try:
-            return await patience.retrying()(self._attempt, crop, patience.tried)
-        except Away as exc:
-            raise self._away(exc.wait) from exc
-        except Garbled as exc:
-            raise RegionFailed("The recognition backend gave no usable answer.", code="bad_answer") from exc
-        except Setback as exc:
-            if not await self._works_otherwise(patience):
-                raise self._away(exc.wait) from exc
-            if isinstance(exc, TimedOut):
-                detail = f"The crop was not read within {self._request_limit:g} seconds."
-                raise RegionFailed(detail, code="recognition_timeout") from exc
-            raise RegionFailed("The recognition backend fails on this crop.") from exc
+            second = await self._attempts.read(
+                replace(crop, sampling=_otherwise(crop.sampling), patience=_SECOND_PATIENCE)
+            )
+        except (RegionFailed, BackendError) as exc:
+            log.warning("an answer ran away and the crop could not be read again: %s", exc)
+            second = replace(first, prompt_tokens=0, completion_tokens=0)
+        metrics.RUNAWAYS.labels(outcome="trimmed" if second.runaway else "mended").inc()
+        # more was read before it began to repeat itself
+        best = max(first, second, key=lambda read: len(read.text)) if second.runaway else second
+        return replace(
+            best,
+            prompt_tokens=first.prompt_tokens + second.prompt_tokens,
+            completion_tokens=first.completion_tokens + second.completion_tokens,
+        )
 
-    def _away(self, wait: float | None) -> BackendError:
-        if not self._monitor.ever_ready:
-            detail = "The recognition backend is still starting."
-            return BackendStarting(detail, retry_after=wait or _STARTING_RETRY)
-        return BackendError("The recognition backend does not answer.", retry_after=wait or _AWAY_RETRY)
 
-    async def _works_otherwise(self, patience: Patience) -> bool:
-        """Tell the crop's fault from the backend's: it answered others meanwhile, or reads a picture of ours."""
-        since = patience.first_setback or 0.0
-        if any(backend.answered_at > since for backend in self._monitor.backends):
-            return True
-        for backend in patience.tried:
-            if await self._monitor.still_reads(backend, min(_PROOF_LIMIT, self._request_limit)):
-                return True
-        return False
-
-    async def _attempt(self, crop: Crop, tried: set[Backend]) -> Recognition:
-        backend = self._choose(tried)
-        if self._monitor.ever_ready and not backend.ready:
-            raise Away("no backend is ready")
-        try:
-            with backend.request(self._request_limit) as scope:
-                recognition = await ask(self._http, backend, self._model, crop)
-                self._monitor.answered(backend)
-                return recognition
-            if anyio.current_time() >= scope.deadline:
-                raise TimedOut("no answer in time")
-            raise Away("given up by the monitor")
-        except Setback as exc:
-            tried.add(backend)
-            self._monitor.failed(backend, refused=isinstance(exc, Refused))
-            # a backend that is away is the monitor's to tell, once, and not every read's
-            log.log(logging.WARNING if backend.ready else logging.DEBUG, "%s: %s", backend.url, exc)
-            raise
-
-    def _choose(self, tried: set[Backend]) -> Backend:
-        """The least busy of the backends that are ready and have not failed this crop, in turn."""
-        return min(self._monitor.backends, key=lambda b: (b in tried, not b.ready, b.in_flight, b.taken))
+def _otherwise(sampling: Sampling) -> Sampling:
+    """Less of what makes a model repeat itself: always the likeliest token, and no price on saying it again."""
+    return replace(
+        sampling,
+        temperature=max(sampling.temperature or 0.0, _SECOND_TEMPERATURE),
+        repetition_penalty=max(sampling.repetition_penalty or 1.0, _SECOND_PENALTY),
+    )

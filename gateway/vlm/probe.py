@@ -84,7 +84,7 @@ async def generated_tokens(http: aiohttp.ClientSession, root: str, limit: float)
 
 async def reads(http: aiohttp.ClientSession, base: str, model: str, limit: float) -> bool:
     """Whether the backend reads a small blank picture within `limit` seconds: the only proof that it works."""
-    body = wire.request(model, Task.OCR, _blank(), pixels=False)
+    body = wire.request(model, Task.OCR, _blank(), pixels=False, stream=False)
     try:
         with anyio.fail_after(limit), translated():
             headers = {"content-type": "application/json"}

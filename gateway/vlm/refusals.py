@@ -67,6 +67,17 @@ def check(answer: Answer, model: str, request_id: str, *, pixels: bool) -> None:
     raise failure or RegionFailed("The recognition backend refused the crop.", code="crop_refused")
 
 
+def check_in_stream(error: object) -> None:
+    """Raise for an error that came inside a stream with the status 200. Its code does not tell whose fault it is."""
+    said = refusal(json.dumps({"error": error}).encode())
+    words = f"ended a stream: {shortened(said.message)}"
+    failure = _picture_failure(400, said)
+    if failure is None:
+        raise Broke(words)
+    log.warning("%s", words)
+    raise failure
+
+
 def _picture_failure(status: int, said: Refusal) -> RegionFailed | None:
     """0.10.2 answers 500 to a broken picture, both do to one of too many pixels."""
     if status == 413 or (status in (400, 500) and _TOO_LARGE.search(said.message)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -20,14 +19,16 @@ def encoded(jpeg: bytes) -> bytes:
     return b64encode(jpeg)
 
 
-def request(model: str, task: Task, picture: bytes, sampling: Sampling = AS_THE_TASK_DOES, *, pixels: bool) -> bytes:
+def request(
+    model: str, task: Task, picture: bytes, sampling: Sampling = AS_THE_TASK_DOES, *, pixels: bool, stream: bool
+) -> bytes:
     """The JSON body for an `encoded` picture; with `pixels` it carries the task's `mm_processor_kwargs`."""
-    head, tail = _frame(model, task, sampling, pixels)
+    head, tail = _frame(model, task, sampling, pixels, stream)
     return b"".join((head, picture, tail))
 
 
 @lru_cache(maxsize=64)
-def _frame(model: str, task: Task, sampling: Sampling, pixels: bool) -> tuple[bytes, bytes]:
+def _frame(model: str, task: Task, sampling: Sampling, pixels: bool, stream: bool) -> tuple[bytes, bytes]:
     """What stands before and after the picture, so that no JSON encoder walks over megabytes of base64."""
     prompt = PROMPTS[task]
     content = [
@@ -48,23 +49,30 @@ def _frame(model: str, task: Task, sampling: Sampling, pixels: bool) -> tuple[by
     if pixels:
         least, most = pixel_budget(task, sampling)
         body["mm_processor_kwargs"] = {"min_pixels": least, "max_pixels": most}
+    if stream:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
     head, tail = json.dumps(body).split(json.dumps(_MARK)[1:-1])
     return head.encode(), tail.encode()
 
 
 def completion(content: bytes) -> Recognition:
-    """What the body of a 200 says.
-
-    Only `stop` and `length` are results: vLLM sends `abort` with part of the text while it shuts down (`Away`);
-    anything else is `Garbled`.
-    """
+    """What the body of a 200 says, as in `recognition`."""
     try:
         answer = json.loads(content)
         choice = answer["choices"][0]
         text, reason = choice["message"]["content"], choice["finish_reason"]
-        usage = answer.get("usage") or {}
+        usage = answer.get("usage")
     except (ValueError, LookupError, TypeError, AttributeError) as exc:
         raise Garbled("the answer is no chat completion") from exc
+    return recognition(text, reason, usage)
+
+
+def recognition(text: object, reason: object, usage: object) -> Recognition:
+    """An answer that came to its end.
+
+    Only `stop` and `length` are results: vLLM sends `abort` with part of the text while it shuts down (`Away`);
+    anything else is `Garbled`.
+    """
     if reason == "abort":
         raise Away("the answer was aborted")
     if reason not in ("stop", "length") or not isinstance(text, str):
@@ -73,6 +81,6 @@ def completion(content: bytes) -> Recognition:
     return Recognition(text, cut=reason == "length", prompt_tokens=tokens[0], completion_tokens=tokens[1])
 
 
-def _count(usage: Mapping[str, object], name: str) -> int:
-    count = usage.get(name)
+def _count(usage: object, name: str) -> int:
+    count = usage.get(name) if isinstance(usage, dict) else None
     return count if isinstance(count, int) else 0

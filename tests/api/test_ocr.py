@@ -197,6 +197,17 @@ async def test_a_cut_answer_is_flagged_and_kept() -> None:
     assert (block["content"], block["error"]["code"]) == ("The beginning of", "truncated")
 
 
+async def test_an_answer_that_runs_away_twice_is_flagged_and_trimmed() -> None:
+    """What came before it began to repeat itself is kept, and the document says that it is not whole."""
+    async with Standin() as vlm, gateway(vlm.url) as running:
+        vlm.fail(says="The end. " + "and so on " * 2000)
+        document = (await running.ocr(PNG)).json()
+    block = document["pages"][0]["blocks"][0]
+    assert document["status"] == "partial"
+    assert (block["content"], block["error"]["code"]) == ("The end. and so on", "repetition")
+    assert "repetition_trimmed" in block["notes"]
+
+
 async def test_many_documents_at_once_get_their_own_answers() -> None:
     """Answers do not cross between requests."""
     widths: dict[int, str] = {}

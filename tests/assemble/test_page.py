@@ -53,6 +53,14 @@ def test_a_failure_is_its_regions_own() -> None:
     assert "region 0 (text) could not be read" in done.markdown and "read" in done.markdown
 
 
+def test_an_answer_that_ran_away_keeps_what_came_before() -> None:
+    """It is trimmed already; the error and a note say so."""
+    plan = (planned("text", (0, 0, 100, 10), Task.OCR, 0),)
+    (block,) = assemble(plan, {0: Recognition("half", runaway=True)}, 200, Style()).blocks
+    assert (block.content, block.error.code if block.error else None) == ("half", "repetition")
+    assert block.notes == ("repetition_trimmed",)
+
+
 def test_a_cut_answer_keeps_its_text() -> None:
     """What was read before the token limit stays, beside an error."""
     plan = (planned("text", (0, 0, 100, 10), Task.OCR, 0),)

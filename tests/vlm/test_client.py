@@ -29,6 +29,8 @@ async def test_a_crop_is_read_with_the_request_the_model_expects(vlm: Standin, j
         "temperature": 0,
         "max_completion_tokens": 4096,
         "skip_special_tokens": True,
+        "stream": True,
+        "stream_options": {"include_usage": True},
         "mm_processor_kwargs": {"min_pixels": 112896, "max_pixels": 1003520},
     }
     assert asked.headers["content-language"] == "ru"
@@ -68,6 +70,51 @@ async def test_an_answer_that_ran_into_its_limit_is_marked_as_cut(vlm: Standin, 
     assert (read.text, read.cut) == ("half a sen", True)
 
 
+async def test_a_backend_that_cannot_stream_is_read_all_the_same(vlm: Standin, jpeg: bytes) -> None:
+    """What it answers in one piece is the answer."""
+    vlm.streams = False
+    async with reading(vlm.url) as recognizer:
+        assert (await recognizer.read(lambda: jpeg, Task.OCR)).text.startswith("OCR:")
+
+
+async def test_an_answer_that_runs_away_is_stopped_and_read_once_more(vlm: Standin, jpeg: bytes) -> None:
+    """The engine stops within a few hundred tokens; the second reading samples otherwise, and is the result."""
+    vlm.fail(says="and the amount of the year " * 600, sampled=False)
+    async with reading(vlm.url) as recognizer:
+        read = await recognizer.read(lambda: jpeg, Task.OCR)
+        await vlm.until(lambda: vlm.in_flight == 0)
+    first, second = vlm.requests
+    assert (read.text, read.runaway) == (f"OCR: {len(jpeg)} bytes", False)
+    assert (first.outcome, second.outcome) == ("gone", 200)
+    assert len(first.sent) < 4 * 400
+    assert (second.body["temperature"], second.body["repetition_penalty"]) == (0.2, 1.05)
+    assert first.body["temperature"] == 0 and "repetition_penalty" not in first.body
+    assert read.completion_tokens >= 61 + 600 // 4
+
+
+@pytest.mark.parametrize("again", [{"says": "and the amount of the year " * 600}, {"status": 400}, {"status": 500}])
+async def test_an_answer_that_runs_away_twice_is_trimmed_and_marked(
+    vlm: Standin, jpeg: bytes, again: dict[str, Any]
+) -> None:
+    """What came before it repeated itself is the text, also where the second reading comes to nothing."""
+    vlm.fail(says="The year is over. " + "and the amount of the year " * 600, sampled=False)
+    vlm.fail(**again, sampled=True)
+    async with reading(vlm.url) as recognizer:
+        read = await recognizer.read(lambda: jpeg, Task.OCR)
+        await vlm.until(lambda: vlm.in_flight == 0)
+    assert (read.text, read.runaway) == ("The year is over. and the amount of the year", True)
+    assert sum(len(asked.sent) for asked in vlm.requests) < 4 * 800
+
+
+async def test_a_table_of_equal_cells_is_no_runaway(vlm: Standin, jpeg: bytes) -> None:
+    """It is read once and whole."""
+    table = ("<fcel>0,00" * 10 + "<nl>") * 30
+    vlm.fail(says=table)
+    async with reading(vlm.url) as recognizer:
+        assert (await recognizer.read(lambda: jpeg, Task.TABLE)).text == table
+    assert len(vlm.requests) == 1
+
+
 async def test_an_empty_answer_is_a_result(vlm: Standin, jpeg: bytes) -> None:
     """A blank crop has no text."""
     vlm.fail(says="")
@@ -83,6 +130,7 @@ async def test_an_empty_answer_is_a_result(vlm: Standin, jpeg: bytes) -> None:
         {"status": 503},
         {"status": 429, "retry_after": "0"},
         {"drop": True},
+        {"error": "EngineCore encountered an issue. See stack trace (above) for the root cause."},
         {"raw": "<html>upstream</html>"},
         {"raw": '{"choices": []}'},
         {"finish": "abort"},
@@ -119,6 +167,7 @@ async def test_an_attempt_that_takes_too_long_is_given_up_and_tried_again(vlm: S
         ({"status": 400, "message": "Input length (9) exceeds model's maximum context length (8)."}, None, 1),
         ({"status": 500, "message": "Image size (9 pixels) exceeds limit of 8 pixels, could be a bomb"}, None, 1),
         ({"status": 500, "message": "image file is truncated (3 bytes not processed)"}, "crop_refused", 1),
+        ({"error": "The decoder prompt (length 9) is longer than the maximum model length of 8."}, None, 1),
         ({"raw": "<html>"}, "bad_answer", 4),
         ({"finish": "repetition"}, "bad_answer", 4),
     ],
@@ -134,7 +183,7 @@ async def test_what_is_the_crops_fault_fails_the_region(
             await recognizer.read(lambda: jpeg, Task.OCR)
     assert failed.value.code == (code or "crop_too_large")
     assert len(vlm.requests) == attempts
-    assert fault.get("message", "<html>") not in failed.value.detail
+    assert fault.get("message", fault.get("error", "<html>")) not in failed.value.detail
 
 
 async def test_a_500_for_one_crop_only_fails_that_region(vlm: Standin, jpeg: bytes) -> None:
@@ -163,7 +212,7 @@ async def test_no_proof_is_asked_for_while_other_crops_are_read(vlm: Standin, jp
     assert all(asked.picture == jpeg for asked in vlm.requests)
 
 
-@pytest.mark.parametrize("fault", [{"status": 500}, {"drop": True}, {"hang": True}], ids=str)
+@pytest.mark.parametrize("fault", [{"status": 500}, {"drop": True}, {"hang": True}, {"stall": True}], ids=str)
 async def test_a_backend_that_fails_on_everything_is_the_backends_fault(
     vlm: Standin, jpeg: bytes, fault: dict[str, Any]
 ) -> None:

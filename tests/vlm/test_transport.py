@@ -18,7 +18,7 @@ POOL = 8
 
 
 async def post(http: aiohttp.ClientSession, vlm: Standin, jpeg: bytes) -> int:
-    body = wire.request(vlm.model, Task.OCR, wire.encoded(jpeg), pixels=True)
+    body = wire.request(vlm.model, Task.OCR, wire.encoded(jpeg), pixels=True, stream=False)
     async with http.post(f"{vlm.url}/chat/completions", data=body) as response:
         await response.read()
         return response.status
