@@ -100,7 +100,7 @@ def _insides(straight: Pixels, text_height: float) -> list[BBox]:
     boxes = []
     for contour, links in zip(contours, tree[0] if contours else (), strict=True):
         x, y, width, height = cv2.boundingRect(contour)
-        if links[3] >= 0 and min(width, height) >= 0.5 * text_height:
+        if links[3] >= 0 and min(width, height) >= 0.7 * text_height:
             boxes.append((x, y, x + width, y + height))
     return boxes
 
