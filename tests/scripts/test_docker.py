@@ -96,3 +96,8 @@ def test_image_probe_tells_health_by_its_exit_status(answer, status):
         environment = {**os.environ, "GATEWAY_PORT": str(server.server_port), "http_proxy": "http://127.0.0.1:9"}
         probe = [sys.executable, ROOT / "docker" / "health.py"]
         assert subprocess.run(probe, env=environment, timeout=30, check=False).returncode == status
+
+
+def test_production_reads_no_page_without_its_layout_model():
+    """`auto` would take the whole page for one region where the model is not there yet; the image insists on it."""
+    assert "LAYOUT_DETECTOR=paddlex" in (ROOT / "docker/Dockerfile").read_text()
