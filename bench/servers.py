@@ -73,7 +73,13 @@ def official(
     Tuned: no queues, calls not serialised. Both: the layout model through onnxruntime, no drawings.
     """
     port, vlm = free_port(), free_port()
-    environment = {**os.environ, "VENV": str(venv), "VISUALIZE": "0", "STANDIN_ARGS": " ".join(standin_arguments)}
+    environment = {
+        "FONT": "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",  # for drawings, which are off
+        **os.environ,
+        "VENV": str(venv),
+        "VISUALIZE": "0",
+        "STANDIN_ARGS": " ".join(standin_arguments),
+    }
     if tuned:
         environment |= {"USE_QUEUES": "0", "PEER_ENV": "PADDLE_PDX_SERVING_SERIAL_PIPELINE_CALLS=0"}
     script = str(kit / "run_peer.sh")
