@@ -23,6 +23,7 @@ HOMES = {
     "fastapi": {"api", "app"}, "starlette": {"api", "app"}, "uvicorn": {"serve", "commands"},
     "httpx": {"vlm", "intake"}, "aiohttp": {"vlm"}, "boto3": {"intake"},
     "paddlex": {"layout"}, "rapidocr": {"layout", "cpu_backend"}, "rapid_layout": {"layout"},
+    "docx": {"assemble"}, "latex2mathml": {"assemble"}, "mathml2omml": {"assemble"},
     "onnxruntime": {"layout", "cpu_backend"}, "cv2": {"layout", "cpu_backend"}, "torch": set(), "paddle": set(),
 }  # fmt: skip
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway import metrics
 from gateway.api import schemas
 from gateway.api.health import Health
+from gateway.api.problems import request_id_of
 from gateway.vlm.monitor import BackendState
 
 RANK = ("ready", "hung", "unhealthy", "starting", "unreachable")
 """From best to worst to have: what `/health/vllm` says of several backends is the best of them."""
+
+HEALTHY = "Healthy"
+"""What clients of PaddleX's server look for in `errorMsg`."""
 
 
 def routes(health: Health) -> APIRouter:
@@ -22,9 +26,15 @@ def routes(health: Health) -> APIRouter:
     router = APIRouter(tags=["operations"])
 
     @router.get("/health", summary="One URL for startup, readiness and liveness", responses=_both(schemas.HealthShape))
-    async def overall() -> Response:
+    async def overall(request: Request) -> Response:
         status = health.status()
-        return JSONResponse({"status": status}, 200 if status in ("ok", "degraded") else 503)
+        well = status in ("ok", "degraded")
+        paddlex = {
+            "logId": request_id_of(request),
+            "errorCode": 0 if well else 503,
+            "errorMsg": HEALTHY if well else status,
+        }
+        return JSONResponse({"status": status, **paddlex}, 200 if well else 503)
 
     @router.get("/health/live", summary="The event loop runs", response_model=schemas.LiveShape)
     async def live() -> Response:

@@ -113,7 +113,12 @@ class Problem(Shape):
 
 
 class HealthShape(Shape):
+    """`logId`, `errorCode` (0 or 503) and `errorMsg` (`Healthy`, or the status) are for clients of PaddleX's server."""
+
     status: Literal["starting", "ok", "degraded", "unavailable"]
+    logId: str
+    errorCode: Literal[0, 503]
+    errorMsg: str
 
 
 class LiveShape(Shape):

@@ -35,6 +35,24 @@ async def test_health_follows_the_backend_through_its_life() -> None:
         assert (await running.http.get("/health/live")).status_code == 200
 
 
+async def test_health_satisfies_clients_of_the_official_server() -> None:
+    """`errorCode` 0 and `Healthy` while requests are served, the envelope with 503 while not."""
+    vlm = Standin()
+    async with gateway(vlm.url, wait=False) as running:
+        cold = (await running.http.get("/health")).json()
+        async with vlm:
+            await running.service.wait_until_ready(20)
+            answer = await running.http.get("/health")
+    assert (cold["errorCode"], cold["errorMsg"]) == (503, "starting")
+    assert answer.json() == {
+        "status": "ok",
+        "logId": answer.headers["x-request-id"],
+        "errorCode": 0,
+        "errorMsg": "Healthy",
+    }
+    schemas.HealthShape.model_validate(answer.json())
+
+
 async def test_a_backend_away_for_longer_than_the_grace_is_unavailable() -> None:
     """`/health` then tells the platform to restart the pod."""
     async with Standin() as vlm, gateway(vlm.url, health_grace_s=0) as running:
@@ -115,6 +133,7 @@ async def test_the_description_is_valid_and_whole() -> None:
         "/health/vllm",
         "/metrics",
         "/layout-parsing",
+        "/restructure-pages",
     }
     operation = schema["paths"]["/ocr"]["post"]
     assert {"multipart/form-data", "application/json", "application/pdf", "image/*"} <= set(

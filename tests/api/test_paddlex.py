@@ -5,32 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import json
-from typing import Any
 
 import documents
-import httpx
 import pytest
+from paddlex_client import PNG, base64_of, pages_of, parse
 from PIL import Image
-from running import Gateway, gateway
+from running import gateway
 from vlm_standin import Asked, Standin
-
-from gateway.api.paddlex import schemas
-
-PNG = documents.png("Hello")
-
-
-def base64_of(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-async def parse(running: Gateway, data: bytes = PNG, **fields: Any) -> httpx.Response:
-    return await running.http.post("/layout-parsing", json={"file": base64_of(data), **fields})
-
-
-def pages_of(answer: httpx.Response) -> list[dict[str, Any]]:
-    assert answer.status_code == 200, answer.text
-    schemas.ParsingShape.model_validate(answer.json())
-    return list(answer.json()["result"]["layoutParsingResults"])
 
 
 async def test_a_client_of_the_official_server_works_unchanged() -> None:
@@ -209,6 +190,13 @@ async def test_bad_values_are_named_in_the_envelope() -> None:
             else:
                 assert field == "file", body
     assert vlm.requests == []
+
+
+async def test_a_url_is_fetched_under_the_rules_of_the_house() -> None:
+    """A private address is refused, in the envelope."""
+    async with Standin() as vlm, gateway(vlm.url) as running:
+        answer = await running.http.post("/layout-parsing", json={"file": "http://127.0.0.1:1/a.png"})
+    assert (answer.status_code, answer.json()["errorCode"]) == (422, 422)
 
 
 async def test_every_error_is_in_the_envelope() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.api.paddlex.requests import Fields
 from gateway.assemble import join_tables, level_titles
+from gateway.assemble.docx import to_docx
 from gateway.document import Block
 
 Pages = Sequence[Sequence[Block]]
@@ -31,3 +33,9 @@ def add_global_ids(pages: Pages, written: Sequence[Sequence[dict[str, Any]]]) ->
             if block.label == "table":
                 last_table = one["global_group_id"]
             number += 1
+
+
+def exports(blocks: Sequence[Block], size: tuple[int, int], images: Mapping[str, bytes], name: str) -> dict[str, Any]:
+    """The files of `outputFormats`: of all that there are, Word's."""
+    file = to_docx(blocks, size, images)
+    return {"docx": {"content": base64.b64encode(file).decode("ascii"), "fileName": f"{name}.docx"}}

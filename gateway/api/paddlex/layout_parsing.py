@@ -16,7 +16,7 @@ from gateway.api.body import in_base64, json_of, too_large, whole
 from gateway.api.exchange import Answer
 from gateway.api.health import Health
 from gateway.api.paddlex import envelope
-from gateway.api.paddlex.document import add_global_ids, restructured
+from gateway.api.paddlex.document import add_global_ids, exports, restructured
 from gateway.api.paddlex.pages import OUTLINING, Writing, pruned_result
 from gateway.api.paddlex.requests import ParsingFields, log_id_of, refusal, validated
 from gateway.assemble import page_markdown
@@ -56,8 +56,8 @@ class Call:
         if log_id := log_id_of(members):
             self._log_id = request.state.log_id = log_id
         fields = await anyio.to_thread.run_sync(validated, ParsingFields, members)
-        if refusal := self._dialect.health.refusal():
-            raise refusal
+        if away := self._dialect.health.refusal():
+            raise away
         fields.refuse_the_impossible(adjustable=self._dialect.pipeline.adjustable)
         return partial(self._answer, fields)
 
@@ -113,6 +113,8 @@ def _result(page: PageResult, fields: ParsingFields, options: Options, writing: 
     if options.views.names:
         result["outputImages"] = {_VIEWS[name]: _base64(file) for name, file in page.views.items() if name in _VIEWS}
         result["inputImage"] = _base64(page.views["page"])
+    if fields.outputFormats:
+        result["exports"] = exports(page.blocks, (page.width, page.height), page.images, f"page_{page.page}")
     return result
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from gateway.assemble import docx
 from gateway.document import AS_THE_MODEL_DOES, Detection, Merge, Options, Sampling, Task, Views
 from gateway.errors import InvalidRequest
 
@@ -42,6 +43,16 @@ class Fields(BaseModel):
     showFormulaNumber: bool = Field(False, description="A formula carries the number beside it")
     returnMarkdownImages: bool = Field(True, description="Return the pictures that the Markdown names")
     logId: str | None = Field(None, description="Comes back in the answer; by default the request's own id")
+
+    def refuse_the_impossible(self, *, adjustable: bool = True) -> None:
+        """Raise `InvalidRequest` for what this service cannot do; `adjustable` says that regions can be found otherwise
+        than the layout detector does by itself."""
+        if wrong := self._impossible(adjustable):
+            raise refusal([("value_error", f"body.{name}", why) for name, why in wrong.items()])
+
+    def _impossible(self, adjustable: bool) -> dict[str, str]:
+        needed = self.outputFormats and not docx.available()
+        return {"outputFormats": "this service is installed without the extra docx"} if needed else {}
 
 
 class VlmExtraArgs(BaseModel):
@@ -157,10 +168,8 @@ class ParsingFields(Fields):
             budgets=tuple((task, least, most) for task, least, most in budgets if least or most),
         )
 
-    def refuse_the_impossible(self, *, adjustable: bool) -> None:
-        """Raise `InvalidRequest` for what this service cannot do; `adjustable` says that regions can be found otherwise
-        than the layout detector does by itself."""
-        wrong = {}
+    def _impossible(self, adjustable: bool) -> dict[str, str]:
+        wrong = super()._impossible(adjustable)
         for name in ("useDocOrientationClassify", "useDocUnwarping"):
             if getattr(self, name):
                 wrong[name] = "this service has no model for it"
@@ -175,8 +184,7 @@ class ParsingFields(Fields):
                 "layoutShapeMode": self.layoutShapeMode in ("quad", "poly"),
             }
             wrong |= {name: "this service's layout detector does not know it" for name, told in asked.items() if told}
-        if wrong:
-            raise refusal([("value_error", f"body.{name}", why) for name, why in wrong.items()])
+        return wrong
 
 
 class StoredBlock(BaseModel):
@@ -209,6 +217,7 @@ class StoredResult(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     width: Count
+    height: Count
     model_settings: StoredSettings = StoredSettings()
     parsing_res_list: list[StoredBlock]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from starlette.types import Send
 from gateway.api.body import in_base64, json_of, whole
 from gateway.api.exchange import Answer
 from gateway.api.paddlex import envelope
-from gateway.api.paddlex.document import add_global_ids, restructured
+from gateway.api.paddlex.document import add_global_ids, exports, restructured
 from gateway.api.paddlex.pages import Writing, parsing_res_list
 from gateway.api.paddlex.requests import (
     RestructureFields,
@@ -28,6 +28,8 @@ from gateway.api.paddlex.requests import (
 )
 from gateway.assemble import Style, image_path, page_markdown
 from gateway.document import Block
+from gateway.errors import InvalidBase64
+from gateway.intake.source import decode_base64
 
 _HEADING = re.compile(r"^#+\s")
 _KEPT = ("block_polygon_points", "block_error")
@@ -48,6 +50,7 @@ class Call:
         if log_id := log_id_of(members):
             self._log_id = request.state.log_id = log_id
         fields = await anyio.to_thread.run_sync(validated, RestructureFields, members)
+        fields.refuse_the_impossible()
         if fields.concatenatePages and not fields.pages:
             raise refusal([("value_error", "body.pages", "there is no page to concatenate")])
         return partial(self._answer, fields)
@@ -63,7 +66,7 @@ class Call:
         ]
         if fields.concatenatePages:
             pages = [_concatenated(pages)]
-        answers = [_answer(page, fields) for page in pages]
+        answers = [_answer(page, fields, f"page_{number}") for number, page in enumerate(pages, 1)]
         written = [answer["prunedResult"]["parsing_res_list"] for answer in answers]
         add_global_ids([page.blocks for page in pages], written)
         return envelope.success(self._log_id, {"layoutParsingResults": answers})
@@ -108,7 +111,7 @@ def _concatenated(pages: Sequence[_Page]) -> _Page:
     return _Page(stored, [replace(block, id=index) for index, block in enumerate(blocks)], images)
 
 
-def _answer(page: _Page, fields: RestructureFields) -> dict[str, Any]:
+def _answer(page: _Page, fields: RestructureFields, name: str) -> dict[str, Any]:
     settings = page.stored.model_settings
     ignored = tuple(settings.markdown_ignore_labels)
     style = Style(
@@ -127,7 +130,21 @@ def _answer(page: _Page, fields: RestructureFields) -> dict[str, Any]:
     if fields.returnMarkdownImages and page.images is not None:
         markdown["images"] = page.images
     stored = page.stored.model_dump(exclude={"parsing_res_list"})
-    return {"prunedResult": {**stored, "parsing_res_list": written}, "markdown": markdown}
+    answer: dict[str, Any] = {"prunedResult": {**stored, "parsing_res_list": written}, "markdown": markdown}
+    if fields.outputFormats:
+        size = page.stored.width, page.stored.height
+        answer["exports"] = exports(page.blocks, size, _files(page.images or {}), name)
+    return answer
+
+
+def _files(images: Mapping[str, str]) -> dict[str, bytes]:
+    """Pictures in base64 or data URLs by their paths; URLs are not fetched. Raises `InvalidRequest`."""
+    try:
+        return {
+            path: decode_base64(image) for path, image in images.items() if not image.startswith(("http:", "https:"))
+        }
+    except InvalidBase64 as exc:
+        raise refusal([("value_error", "body.pages.markdownImages", exc.detail)]) from exc
 
 
 def _kept(part: StoredBlock) -> dict[str, Any]:

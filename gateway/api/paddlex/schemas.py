@@ -12,6 +12,15 @@ class MarkdownShape(Shape):
     images: dict[str, str] | None = None
 
 
+class FileShape(Shape):
+    content: str
+    fileName: str
+
+
+class ExportsShape(Shape):
+    docx: FileShape
+
+
 class ParsedPageShape(Shape):
     """A page. `prunedResult` is PaddleX's, with `parsing_res_list` for the blocks."""
 
@@ -19,6 +28,7 @@ class ParsedPageShape(Shape):
     markdown: MarkdownShape
     outputImages: dict[str, str] | None = None
     inputImage: str | None = None
+    exports: ExportsShape | None = None
 
 
 class SizeShape(Shape):
