@@ -15,6 +15,9 @@ from gateway.layout.parts import Part
 _LEAST_LINES = 2
 """On either side of a gutter; less are the two ends of a row."""
 
+_APART = 0.8
+"""Heights of a line to what follows, from which on it is not the first of a paragraph."""
+
 _LEAST_WIDTH = 6.0
 """Times the height of a line: narrower ones are the prices of a receipt, not a column of text."""
 
@@ -22,10 +25,11 @@ _LEAST_WIDTH = 6.0
 def stretches(parts: Sequence[Part]) -> Iterator[list[Part]]:
     """The page in reading order, in stretches of one column each."""
     bands = _bands(parts)
+    widest = 0.7 * (max(part.box[2] for part in parts) - min(part.box[0] for part in parts)) if parts else 0.0
     single: list[Part] = []
     index = 0
     while index < len(bands):
-        end = _columns_end(bands, index)
+        end = _columns_end(bands, index, widest)
         if end is None:
             single += bands[index]
             index += 1
@@ -40,17 +44,20 @@ def stretches(parts: Sequence[Part]) -> Iterator[list[Part]]:
         yield single
 
 
-def _columns_end(bands: Sequence[Sequence[Part]], start: int) -> int | None:
-    """Where the columns that begin with a band end, or None if it begins none."""
+def _columns_end(bands: Sequence[Sequence[Part]], start: int, widest: float) -> int | None:
+    """Where the columns that begin with a band end, or None if it begins none; no part of them is wider than `widest`.
+
+    They do not begin with a line apart over the right one, which would be read after the left one.
+    """
     end, together = None, list[Part]()
-    leads = _one_line(bands[start])
+    apart = _one_line(bands[start]) and start + 1 < len(bands) and _gap(bands[start], bands[start + 1]) > _APART
     for index in range(start, len(bands)):
+        if any(part.width > widest for part in bands[index]):
+            break
         together += bands[index]
         sides = _sides(together)
-        if sides is not None and not (leads and bands[start][0] in sides[1]):
+        if sides is not None and not (apart and bands[start][0] in sides[1]):
             end = index + 1
-        elif sides is None and _spans(together):
-            break
     return None if end is None else _without_tail(bands, start, end)
 
 
@@ -71,10 +78,9 @@ def _one_line(band: Sequence[Part]) -> bool:
     return len(band) == 1 and band[0].kind == "line"
 
 
-def _spans(parts: Sequence[Part]) -> bool:
-    """Whether a part is so wide that no gutter can come about whatever is added."""
-    x0, x1 = min(part.box[0] for part in parts), max(part.box[2] for part in parts)
-    return len(_islands(parts)) == 1 and any(part.width > 0.7 * (x1 - x0) for part in parts)
+def _gap(line: Sequence[Part], below: Sequence[Part]) -> float:
+    """How far below a line the next band begins, in heights of the line."""
+    return (min(part.box[1] for part in below) - line[0].box[3]) / line[0].height
 
 
 def _sides(parts: Sequence[Part]) -> tuple[list[Part], list[Part]] | None:

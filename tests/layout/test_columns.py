@@ -52,6 +52,12 @@ def test_a_line_above_the_right_column_is_read_first() -> None:
     assert order(date, first, second) == [*date, *first, *second]
 
 
+def test_columns_need_not_begin_together() -> None:
+    """A right column that starts and ends elsewhere than the left one is still read after it."""
+    first, second = column(0, 400, 100, 8), column(450, 850, 0, 14)
+    assert order(first, second) == [*first, *second]
+
+
 def test_three_columns() -> None:
     """From left to right, each from top to bottom, of different lengths."""
     columns = [column(0, 300, 0, 10), column(340, 640, 0, 7), column(680, 980, 0, 9)]
