@@ -44,8 +44,8 @@ def flowed(rows: Sequence[Row]) -> str:
 
 
 def _goes_on(row: Row, below: Row, left: float, right: float, letter: float) -> bool:
-    if any(one.pieces > 1 or one.letter_width > _WIDE * letter for one in (row, below)):
-        return False
+    if any(one.pieces > 1 or "__" in one.text or one.letter_width > _WIDE * letter for one in (row, below)):
+        return False  # columns, or a form to fill in
     if abs(below.left - left) > _INDENT * below.height or row.left < left - _INDENT * row.height:
         return False
     word = below.text[:1] if _ideographic(below.text[0]) else below.text.split(maxsplit=1)[0]

@@ -47,6 +47,12 @@ def test_the_rows_of_a_receipt_are_kept() -> None:
     assert flowed(rows).splitlines()[:3] == ["Whole milk 2L 2.19", "Brown bread sliced 1.85", "SUBTOTAL 39.47"]
 
 
+def test_lines_to_sign_are_kept() -> None:
+    """A row with a blank to fill in is a line of a form."""
+    rows = [row("Chairman ____________ Whitfield"), row("Member ____________ Brandt, J.")]
+    assert flowed(rows).count("\n") == 1
+
+
 def test_ideographs_flow_without_blanks() -> None:
     """Chinese breaks after any letter, and a break is no blank."""
     assert (
