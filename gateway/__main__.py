@@ -16,6 +16,9 @@ def main() -> int:
     parse.add_argument("--json", action="store_true", help="one JSON document a file instead of Markdown")
     parse.add_argument("--pages", default="", help="1-based selection, such as 1-3,7")
     parse.add_argument("--language", default="", help="ISO 639 code, a hint")
+    parse.add_argument(
+        "--overlay", metavar="FOLDER", help="write every page there, its regions, labels and reading order drawn on it"
+    )
     commands.add_parser("check", help="print the settings, probe the backend and the layout model")
     commands.add_parser("cpu-backend", help="the embedded OpenAI-compatible recogniser")
     arguments = parser.parse_args()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import documents
 import pytest
+from PIL import Image
 from vlm_standin import Standin
 
 from gateway.api import schemas
@@ -44,6 +45,16 @@ def test_parse_prints_the_whole_document_as_json(page: Path) -> None:
         done = gateway("parse", "--json", page, VLM_URLS=vlm.url)
     document = schemas.DocumentShape.model_validate(json.loads(done.stdout))
     assert document.pages[0].blocks[0].content == "Hello"
+
+
+def test_parse_draws_what_it_found(page: Path, tmp_path: Path) -> None:
+    """`--overlay` writes a PNG a page, as large as the page, with something drawn on it."""
+    with Standin(answer=lambda asked: "Hello") as vlm:
+        done = gateway("parse", "--overlay", tmp_path / "drawn", page, VLM_URLS=vlm.url)
+    assert (done.returncode, done.stdout) == (0, "Hello\n")
+    with Image.open(tmp_path / "drawn" / "page.png.1.png") as drawn, Image.open(page) as given:
+        assert (drawn.format, drawn.size) == ("PNG", (400, 200))
+        assert drawn.tobytes() != given.tobytes()
 
 
 def test_parse_goes_on_after_a_bad_file_and_fails_at_the_end(page: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from gateway.document import Options, Task
+from gateway.document import Options, Task, Views
 from gateway.errors import InvalidRequest, TooLarge, UnsupportedContentType
 from gateway.intake.source import decode_base64
 
@@ -32,12 +32,22 @@ class OptionFields(BaseModel):
     language: str = Field(
         "", pattern=r"^([A-Za-z]{2,3})?$", description="ISO 639-1 or 639-2; a hint that the VLM ignores"
     )
-    images: Literal["none", "inline"] = Field("none", description="`inline`: return cropped pictures")
+    images: Literal["none", "inline", "overlay"] = Field(
+        "none",
+        description="`inline`: return cropped pictures; `overlay`: every page with its regions, labels and order drawn",
+    )
 
     def options(self) -> Options:
         if self.layout and self.task is not None:
             raise InvalidRequest("task: only with layout=false")
-        return Options(self.pages, self.layout, self.task or Task.OCR, self.language.lower(), self.images)
+        return Options(
+            self.pages,
+            self.layout,
+            self.task or Task.OCR,
+            self.language.lower(),
+            "inline" if self.images == "inline" else "none",
+            views=Views(("overlay",)) if self.images == "overlay" else Views(),
+        )
 
 
 class JsonFields(OptionFields):

@@ -81,7 +81,7 @@ class Call:
                 await _start(send, NDJSON)
             line = await anyio.to_thread.run_sync(_page_line, page)
             await send({"type": "http.response.body", "body": line, "more_body": True})
-            self._pages.append(replace(page, blocks=(), markdown="", images={}))
+            self._pages.append(replace(page, blocks=(), markdown="", images={}, regions=(), views={}))
         closing = _line(render.closing(self._request_id, self._pages, self._clock))
         await send({"type": "http.response.body", "body": closing, "more_body": False})
 

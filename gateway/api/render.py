@@ -58,14 +58,15 @@ def document(request_id: str, model: dict[str, str], pages: Sequence[PageResult]
 
 
 def page(result: PageResult) -> dict[str, Any]:
-    """One page (`PageShape`)."""
+    """One page (`PageShape`). A picture to look at stands with the others, as `imgs/overlay_page_1.png`."""
+    views = {f"imgs/{name}_page_{result.page}.png": file for name, file in result.views.items()}
     return {
         "page": result.page,
         "width": result.width,
         "height": result.height,
         "markdown": result.markdown,
         "blocks": [_block(block) for block in result.blocks],
-        "images": {path: base64.b64encode(jpeg).decode("ascii") for path, jpeg in result.images.items()},
+        "images": {path: base64.b64encode(file).decode("ascii") for path, file in (result.images | views).items()},
     }
 
 
