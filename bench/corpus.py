@@ -33,7 +33,10 @@ def pngs(folder: Path, count: int) -> list[Path]:
 
 
 def pdf(folder: Path, pages: int, variant: int = 0) -> Path:
-    """One PDF of so many scanned pages, other ones than those of `pngs` and of other variants."""
+    """One PDF of so many scanned pages, other ones than those of `pngs` and of other variants.
+
+    Up to a hundred pages are in colour (JPEG, 0.7 MB each), more are black and white (CCITT, 0.1 MB each).
+    """
     path = folder / f"scan-{pages}-{variant}.pdf"
     first = 100_000 * (variant + 1) + 1000 * pages
     _make([(path, tuple(range(first, first + pages)))] if not path.exists() else [])
@@ -49,7 +52,7 @@ def _write(item: tuple[Path, tuple[int, ...]]) -> None:
     path, seeds = item
     path.parent.mkdir(parents=True, exist_ok=True)
     out = io.BytesIO()
-    images = (page(seed) for seed in seeds)
+    images = (page(seed).convert("1" if len(seeds) > 100 else "RGB") for seed in seeds)
     first = next(images)
     if path.suffix == ".png":
         first.save(out, "PNG", dpi=(200, 200))

@@ -112,7 +112,6 @@ class Pipeline:
         self._layout = layout
         self._recognizer = recognizer
         self._room = Turns(pages_in_memory)
-        self._decoding = Turns(decoder.workers + 1)  # one more than work, so that none of them waits for its next page
         self._finding = Turns(2)
         self._pages_ahead = pages_ahead
 
@@ -128,20 +127,22 @@ class Pipeline:
         Raises the errors of intake (`BadDocument`, `TooLarge`, `Unsupported`, `InvalidRequest` for `pages`) and, out
         of the iteration, `BackendError`. A region that cannot be read is a `Failure` in its block.
         """
+        party = Party()
         with one_error():
             async with (
-                self._decoder.open(data, options.pages, options.dpi) as document,
+                self._decoder.open(data, options.pages, options.dpi, party) as document,
                 anyio.create_task_group() as tasks,
             ):
                 begun, slots = anyio.create_memory_object_stream[_Slot](self._pages_ahead)
-                tasks.start_soon(self._begin_pages, document, options, begun)
+                tasks.start_soon(self._begin_pages, document, options, begun, party)
                 with slots:
                     layout = self._layout.name if options.layout else WHOLE_PAGE
                     yield Run(document.kind, layout, _in_order(slots))
                     tasks.cancel_scope.cancel()
 
-    async def _begin_pages(self, document: Document, options: Options, begun: MemoryObjectSendStream[_Slot]) -> None:
-        party = Party()
+    async def _begin_pages(
+        self, document: Document, options: Options, begun: MemoryObjectSendStream[_Slot], party: Party
+    ) -> None:
         async with begun, anyio.create_task_group() as tasks:
             for number in document.numbers:
                 slot = _Slot(number)
@@ -152,8 +153,7 @@ class Pipeline:
         async with self._room.place(party) as place:
             timings: dict[str, float] = {}
             with _timed(timings, "decode"):
-                async with self._decoding.place(party):
-                    page = await document.page(slot.number)
+                page = await document.page(slot.number)
             place.grow(max(1, page.pixels.nbytes // _USUAL_PAGE))
             slot.result = await self._read_pixels(page, options, timings, party)
         slot.done.set()

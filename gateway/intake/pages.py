@@ -18,6 +18,7 @@ from gateway.intake.canvases import Canvases
 from gateway.intake.shared_file import SharedFile
 from gateway.intake.source import HEAD_BYTES, kind_of, select_pages
 from gateway.intake.workers import Workers
+from gateway.turns import EVERYBODY, Party
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -46,9 +47,8 @@ class Decoder:
         self._max_pixels = max_pixels
         self._max_pages = max_pages
         self._page_timeout_s = page_timeout_s
-        self.workers = workers or _cores()
         self._canvases = Canvases()
-        self._workers = Workers(self.workers, memory_bytes or (512 << 20) + 24 * max_pixels)
+        self._workers = Workers(workers or _cores(), memory_bytes or (512 << 20) + 24 * max_pixels)
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,36 +60,52 @@ class Decoder:
         self._canvases.close()
 
     @asynccontextmanager
-    async def open(self, data: bytes, pages: str = "", dpi: int | None = None) -> AsyncIterator[Document]:
+    async def open(
+        self, data: bytes, pages: str = "", dpi: int | None = None, party: Party = EVERYBODY
+    ) -> AsyncIterator[Document]:
         """Open a document for the body of the `async with`; `pages` (`1-3,7`; "" is all) says which are wanted.
 
-        `dpi` is for PDF pages that are not to have the decoder's. Headers alone are read. Raises `EmptyDocument`,
-        `Unsupported`, `BadDocument`, `EncryptedDocument`, `InvalidRequest` for `pages`, `TooManyPages`, and
-        `TooManyPixels` for a picture.
+        `dpi` is for PDF pages that are not to have the decoder's; turns at the workers go by `party`. Headers alone
+        are read. Raises `EmptyDocument`, `Unsupported`, `BadDocument`, `EncryptedDocument`, `InvalidRequest` for
+        `pages`, `TooManyPages`, and `TooManyPixels` for a picture.
         """
         kind = kind_of(data[:HEAD_BYTES])
-        with SharedFile() as source:
-            await anyio.to_thread.run_sync(source.write, data)
+        with SharedFile() as file:
+            source = _Source(file, kind, dpi or self._dpi, party)
+            await anyio.to_thread.run_sync(file.write, data)
             try:
-                count = await self._in_worker(source, decode.inspect, source.path, kind.value, self._max_pixels)
+                count = await self._in_worker(source, decode.inspect, file.path, kind.value, self._max_pixels)
                 numbers = select_pages(pages, count, self._max_pages)
-                yield Document(kind, numbers, partial(self._page, source, kind, dpi or self._dpi))
+                yield Document(kind, numbers, partial(self._page, source))
             finally:
-                source.empty()
+                file.empty()
 
-    async def _page(self, source: SharedFile, kind: Kind, dpi: int, number: int) -> Page:
+    async def _page(self, source: _Source, number: int) -> Page:
+        path, kind = source.file.path, source.kind.value
         out = self._canvases.take()
         try:
             width, height, start = await self._in_worker(
-                source, decode.render, source.path, kind.value, number, dpi, self._max_pixels, out.path
+                source, decode.render, path, kind, number, source.dpi, self._max_pixels, out.path
             )
         except BaseException:
             self._canvases.drop(out)
             raise
         return Page(number, self._canvases.show(out, width, height, start))
 
-    async def _in_worker(self, source: SharedFile, function: Callable[[*Ts], T], *arguments: *Ts) -> T:
-        return await self._workers.run(function, *arguments, seconds=self._page_timeout_s, document=source.path)
+    async def _in_worker(self, source: _Source, function: Callable[[*Ts], T], *arguments: *Ts) -> T:
+        return await self._workers.run(
+            function, *arguments, seconds=self._page_timeout_s, document=source.file.path, party=source.party
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The file that an open document is in, and how its pages are drawn."""
+
+    file: SharedFile
+    kind: Kind
+    dpi: int
+    party: Party
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from gateway.errors import BadDocument
 from gateway.intake.worker import LENGTH_BYTES
+from gateway.turns import EVERYBODY, Party, Turns
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -34,7 +35,7 @@ class Workers:
     """At most `count` processes, started when first needed, each with `memory_bytes` of address space."""
 
     def __init__(self, count: int, memory_bytes: int) -> None:
-        self._limiter = anyio.CapacityLimiter(count)
+        self._free = Turns(count)
         self._memory_bytes = memory_bytes
         self._idle: list[_Worker] = []
 
@@ -43,13 +44,21 @@ class Workers:
         while self._idle:
             await self._idle.pop().kill()
 
-    async def run(self, function: Callable[[*Ts], T], *arguments: *Ts, seconds: float, document: str = "") -> T:
-        """Call an importable `function` in a worker, rather one that was last given the same `document`.
+    async def run(
+        self,
+        function: Callable[[*Ts], T],
+        *arguments: *Ts,
+        seconds: float,
+        document: str = "",
+        party: Party = EVERYBODY,
+    ) -> T:
+        """Call an importable `function` in a worker, rather one that was last given the same `document`. Turns go by
+        `party`.
 
         Raises what the function raises, and `BadDocument` if it takes longer than `seconds` or ends its process.
         Cancelling it kills the process; waiting for a free worker does not count against `seconds`.
         """
-        async with self._limiter:
+        async with self._free.place(party):
             worker = await self._take(document)
             try:
                 with anyio.fail_after(seconds):

@@ -23,6 +23,7 @@ from child_processes import children
 from gateway.errors import BadDocument
 from gateway.intake.pages import Decoder
 from gateway.intake.workers import Workers
+from gateway.turns import Party
 
 
 @pytest.fixture
@@ -205,3 +206,25 @@ def test_a_worker_starts_with_little() -> None:
     script = "import sys, gateway.intake.worker, gateway.intake.decode, gateway.intake.pdf, gateway.intake.tiff"
     check = f"{script}; sys.exit(','.join({heavy} & set(sys.modules)) or None)"
     subprocess.run([sys.executable, "-c", check], check=True, cwd=Path(__file__).parents[2])
+
+
+async def test_turns_go_by_party(workers: Workers) -> None:
+    """A newcomer's call is the next, though another party has many waiting."""
+    many, newcomer = Party(), Party()
+    done: list[str] = []
+
+    async def call(name: str, party: Party) -> None:
+        await workers.run(time.sleep, 0.01, seconds=10, party=party)
+        done.append(name)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(5):
+            tasks.start_soon(call, "many", many)
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(call, "newcomer", newcomer)
+    assert done.index("newcomer") == 1
+
+
+async def test_the_event_loop_comes_first(workers: Workers) -> None:
+    """Decoding gives way to this process where cores are short."""
+    assert await workers.run(os.nice, 0, seconds=10) > os.nice(0)
