@@ -21,6 +21,7 @@ default_run_dir=${TMPDIR:-/tmp}/paddleocr-vl-$UID-$GATEWAY_PORT
 export RUN_DIR=${RUN_DIR:-$default_run_dir}
 VLM_MODEL_NAME=${VLM_MODEL_NAME:-PaddleOCR-VL-1.5-0.9B}
 DRAIN_S=${DRAIN_S:-60}
+paddlex_cache=${PADDLE_PDX_CACHE_HOME:-${HOME:-}/.paddlex}/official_models
 if [ -z "${GATEWAY_PYTHON:-}" ]; then
   if [ -x "$here/.venv/bin/python" ]; then GATEWAY_PYTHON=$here/.venv/bin/python; else GATEWAY_PYTHON=python3; fi
 fi
@@ -55,8 +56,23 @@ check_port() {
   fi
 }
 
-check_folder() {
-  [ -z "$2" ] || [ -f "$2/$3" ] || problem "$1: no $3 in $2, so this is no folder of a model"
+# The folder of weights in the variable named $1 has to be whole; without one the hub's $3 is looked for under $4, the
+# cache of what will load it, and a hub is asked. $2 and what follows are the words of gateway.weights.
+check_weights() {
+  local variable=$1 kind=$2 name=$3 cache=$4 line
+  if [ -n "${!variable:-}" ]; then
+    while read -r line; do
+      problem "$variable: $line"
+    done < <("$GATEWAY_PYTHON" -m gateway.weights "$kind" "${!variable}" "${LAYOUT_ENGINE:-onnxruntime}" 2>/dev/null)
+  elif [ -d "$cache/$name" ]; then
+    return
+  elif [[ ${HF_HUB_OFFLINE:-} =~ ^(1|[Oo][Nn]|[Yy][Ee][Ss]|[Tt][Rr][Uu][Ee])$ ]]; then
+    problem "$variable: is not set, there is no $name in $cache, and HF_HUB_OFFLINE forbids to ask a hub;" \
+      "scripts/fetch-weights fetches it where there is a network"
+  else
+    say "$variable is not set and there is no $name in $cache: it will be fetched from a hub (closed network:" \
+      "scripts/fetch-weights)"
+  fi
 }
 
 check_gpu() {
@@ -73,23 +89,33 @@ check_command() {
 check_engine() {
   check_command "$1"
   check_gpu
-  check_folder VLM_MODEL_DIR "${VLM_MODEL_DIR:-}" config.json
+  check_weights VLM_MODEL_DIR vlm "$2" "$3"
   check_number GPU_MEMORY_UTILIZATION decimal "${GPU_MEMORY_UTILIZATION:-0.5}"
   check_number MAX_MODEL_LEN integer "${MAX_MODEL_LEN:-16384}"
   check_number MAX_NUM_BATCHED_TOKENS integer "${MAX_NUM_BATCHED_TOKENS:-16384}"
   [ -z "${GENAI_CONFIG:-}" ] || [ -r "$GENAI_CONFIG" ] || problem "GENAI_CONFIG: cannot read $GENAI_CONFIG"
 }
 
+# `auto` takes a model that is there; it asks no hub.
+check_layout() {
+  local engine=${LAYOUT_ENGINE:-onnxruntime} suffix=''
+  [ "$engine" != onnxruntime ] || suffix=_onnx
+  [ -n "${LAYOUT_MODEL_DIR:-}" ] || [ "${LAYOUT_DETECTOR:-auto}" = paddlex ] || return 0
+  check_weights LAYOUT_MODEL_DIR layout "${LAYOUT_MODEL_NAME:-PP-DocLayoutV3}$suffix" "$paddlex_cache"
+}
+
 check_settings() {
   check_python
   check_port GATEWAY_PORT "$GATEWAY_PORT"
   check_number DRAIN_S decimal "$DRAIN_S"
-  check_folder LAYOUT_MODEL_DIR "${LAYOUT_MODEL_DIR:-}" inference.yml
+  check_layout
   [ "$GENAI_BACKEND" = external ] || check_port GENAI_PORT "$GENAI_PORT"
   [ "$GENAI_PORT" != "$GATEWAY_PORT" ] || problem "GENAI_PORT and GATEWAY_PORT are both $GENAI_PORT"
   case $GENAI_BACKEND in
-    paddlex) check_engine paddlex_genai_server ;;
-    vllm) check_engine vllm ;;
+    paddlex) check_engine paddlex_genai_server "${VLM_MODEL_NAME%-0.9B}" "$paddlex_cache" ;;
+    vllm)
+      check_engine vllm "models--PaddlePaddle--${VLM_MODEL_NAME%-0.9B}" "${HF_HOME:-${HOME:-}/.cache/huggingface}/hub"
+      ;;
     cpu) ;;
     external) [ -n "${VLM_URLS:-}" ] || problem "VLM_URLS: GENAI_BACKEND=external needs the address of a backend" ;;
     *) problem "GENAI_BACKEND: \"$GENAI_BACKEND\" is none of paddlex, vllm, cpu, external" ;;

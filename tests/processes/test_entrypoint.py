@@ -1,12 +1,13 @@
 """What entrypoint.sh checks and writes before it starts anything."""
 
-import json
 import re
 import socket
 from pathlib import Path
 
 import pytest
+import weights_files
 import yaml
+from weights_files import write
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,7 +82,7 @@ def test_a_run_dir_in_use_is_refused(start):
 
 def test_paddlex_server_gets_its_flags_and_its_config(start, tmp_path):
     """GENAI_BACKEND=paddlex runs paddlex_genai_server as its documentation says, with vLLM's options in a YAML file."""
-    (tmp_path / "config.json").write_text(json.dumps({}))
+    write(tmp_path, weights_files.VLM)
     service = start(GENAI_BACKEND="paddlex", VLM_MODEL_DIR=str(tmp_path), GPU_MEMORY_UTILIZATION="0.7")
     service.started("genai")
     config = service.run_dir / "vllm.yaml"
@@ -101,6 +102,48 @@ def test_paddlex_server_gets_its_flags_and_its_config(start, tmp_path):
         "mm-processor-cache-gb": 0,
         "disable-uvicorn-access-log": True,
     }
+    assert service.stop() == 0
+
+
+@pytest.mark.parametrize("missing", ["config.json", "model.safetensors", "inference.onnx"])
+def test_weights_that_are_not_whole_are_told(start, tmp_path, missing):
+    """Before anything starts, a folder that was copied in part is told by the file that it lacks."""
+    write(tmp_path, {**weights_files.VLM, **weights_files.LAYOUT})
+    (tmp_path / missing).unlink()
+    stderr, status = words_and_status(start(VLM_MODEL_DIR=str(tmp_path), LAYOUT_MODEL_DIR=str(tmp_path)))
+    assert status == 2
+    variable = "LAYOUT_MODEL_DIR" if missing == "inference.onnx" else "VLM_MODEL_DIR"
+    lacks = missing.replace("model.", "*.")
+    assert [line for line in stderr.splitlines()] == [f"entrypoint | {variable}: no {lacks} in {tmp_path}"]
+
+
+@pytest.mark.parametrize(
+    ("backend", "cached"),
+    [
+        ("paddlex", ".paddlex/official_models/PaddleOCR-VL-1.5"),
+        ("vllm", ".cache/huggingface/hub/models--PaddlePaddle--PaddleOCR-VL-1.5"),
+    ],
+)
+def test_without_a_network_missing_models_are_told(start, tmp_path, backend, cached):
+    """HF_HUB_OFFLINE says that there is none: what is neither named nor cached ends the start; cached models do."""
+    offline = {"GENAI_BACKEND": backend, "HOME": str(tmp_path), "HF_HUB_OFFLINE": "1", "LAYOUT_DETECTOR": "paddlex"}
+    stderr, status = words_and_status(start(**offline))
+    assert status == 2
+    for variable, name in (("VLM_MODEL_DIR", Path(cached).name), ("LAYOUT_MODEL_DIR", "PP-DocLayoutV3_onnx")):
+        assert f"{variable}: is not set, there is no {name} in {tmp_path}/" in stderr
+    assert "scripts/fetch-weights" in stderr
+    for folder in (cached, ".paddlex/official_models/PP-DocLayoutV3_onnx"):
+        (tmp_path / folder).mkdir(parents=True)
+    service = start(**offline)
+    service.started("genai", "gateway")
+    assert service.stop() == 0
+
+
+def test_with_a_network_a_download_is_announced(start):
+    """Minutes of silence in which a hub is asked are explained beforehand."""
+    service = start()
+    service.started("genai")
+    assert "VLM_MODEL_DIR is not set and there is no models--PaddlePaddle--PaddleOCR-VL-1.5 in " in service.stderr
     assert service.stop() == 0
 
 
