@@ -67,7 +67,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         async with (
             anyio.create_task_group() as tasks,
             Monitor(settings.backends, settings.vlm_model_name) as monitor,
-            Recognizer(monitor, in_flight=settings.vlm_max_in_flight or DEFAULT_IN_FLIGHT) as recognizer,
+            _recognizer(settings, monitor) as recognizer,
             Layout(partial(_load_detector, settings)) as layout,
             Decoder(dpi=settings.pdf_dpi, max_pixels=settings.max_pixels, max_pages=settings.max_pages) as decoder,
         ):
@@ -96,6 +96,11 @@ def build_app(service: Service, admission: Admission) -> ASGIApp:
     openapi.install(app, (*ocr.SHAPES, *paddlex.SHAPES), keys=bool(settings.gateway_api_keys))
     keyed = Keys(app, [key.get_secret_value() for key in settings.gateway_api_keys])
     return RequestLog(Envelopes(keyed, paddlex.PATHS))
+
+
+def _recognizer(settings: Settings, monitor: Monitor) -> Recognizer:
+    in_flight = settings.vlm_max_in_flight or DEFAULT_IN_FLIGHT
+    return Recognizer(monitor, in_flight=in_flight, cache=settings.cache_mb << 20)
 
 
 def _load_detector(settings: Settings) -> Detector:

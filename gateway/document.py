@@ -77,7 +77,8 @@ class Region:
 class Recognition:
     """What the VLM answered for one crop; `cut` says that it ran into its token limit.
 
-    `runaway`: it repeated itself without end, was stopped, and `text` has one copy of what it repeated. `notes` are stable words about how the answer came about (`blank`: the crop is of one colour and was not sent).
+    `runaway`: it repeated itself without end, was stopped, and `text` has one copy of what it repeated. `notes` are
+    stable words about how the answer came about (`blank`: the crop is of one colour and was not sent).
     """
 
     text: str

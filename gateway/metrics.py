@@ -9,6 +9,10 @@ ADMITTED = Gauge("gateway_requests_admitted", "Requests being served now")
 PAGES = Counter("gateway_pages_total", "Pages read to their end")
 REGIONS = Counter("gateway_regions_total", "Regions of pages read, by what came of them", ["outcome"])
 RUNAWAYS = Counter("gateway_runaways_total", "Answers stopped as they ran away, by the second reading", ["outcome"])
+CACHE = Counter(
+    "gateway_cache_answers_total", "Crops by whether an equal one was known: hit, shared, miss", ["outcome"]
+)
+CACHE_BYTES = Gauge("gateway_cache_bytes", "Size of the answers kept for equal crops")
 STAGE_SECONDS = Counter("gateway_stage_seconds_total", "Time pages spent in each stage, in seconds", ["stage"])
 BACKEND_READY = Gauge("gateway_backend_ready", "1 while a backend is ready")
 

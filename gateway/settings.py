@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     health_grace_s: float = Field(600, ge=0, description="Seconds `/health` stays 200 while the backend is away")
     drain_s: float = Field(60, ge=0, description="Seconds that running requests get after SIGTERM")
 
+    cache_mb: int = Field(64, ge=0, description="MiB of answers kept for equal crops; `0`: off")
+
     pdf_dpi: int = Field(200, ge=72, le=600, description="Resolution PDF pages are rendered at")
     paddlex_visualize: bool = Field(
         True, description="Pictures of pages in PaddleX's API for callers who do not say `visualize`"

@@ -35,8 +35,11 @@ class Gateway:
 
 @asynccontextmanager
 async def gateway(*vlm_urls: str, wait: bool = True, **settings: Any) -> AsyncIterator[Gateway]:
-    """A gateway in front of `vlm_urls`, the whole page one region unless a setting says otherwise; ready if `wait`."""
-    chosen = Settings(**{"layout_detector": "whole-page", "vlm_urls": ",".join(vlm_urls), **settings})
+    """A gateway in front of `vlm_urls`, ready if `wait`.
+
+    Unless a setting says otherwise, the whole page is one region, and equal ones are asked for each time.
+    """
+    chosen = Settings(**{"layout_detector": "whole-page", "cache_mb": 0, "vlm_urls": ",".join(vlm_urls), **settings})
     admission = Admission(chosen.max_queued_requests, chosen.request_timeout_s)
     async with open_service(chosen) as service:
         listener = socket.create_server(("127.0.0.1", 0))

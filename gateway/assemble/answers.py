@@ -28,7 +28,8 @@ class Content:
 def content(label: str, answer: Recognition, width: int, height: int) -> Content:
     """Plain text, LaTeX between `$`, or HTML for a table. `width` and `height` are the region's.
 
-    The note `repetition_trimmed` says that the answer ran away and was cut, here or while it came; the answer's own notes go before it.
+    The note `repetition_trimmed` says that the answer ran away and was cut, here or while it came; the answer's own
+    notes go before it.
     """
     if "blank" in answer.notes:
         return Content("", answer.notes)

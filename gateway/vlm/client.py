@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +19,7 @@ from gateway.turns import EVERYBODY, Party, Turns
 from gateway.vlm import wire
 from gateway.vlm.ask import Crop
 from gateway.vlm.attempts import Attempts
+from gateway.vlm.cache import Answers
 from gateway.vlm.monitor import Monitor
 from gateway.vlm.transport import open_session
 
@@ -32,7 +34,7 @@ class Recognizer:
     A seat is taken before a crop is made and kept until it is read, pauses between attempts included: crops in memory
     never outnumber the seats, and while a backend is away, nothing is cropped for it. `request_limit` seconds bound one
     request, `attempts` the setbacks of one crop, `patience` how many seconds after the backends went away reads still
-    wait for them. `crop_threads` threads make crops.
+    wait for them. `crop_threads` threads make crops. `cache` bytes are for answers that equal crops get again.
     """
 
     def __init__(
@@ -44,11 +46,13 @@ class Recognizer:
         attempts: int = 4,
         patience: float = 30.0,
         crop_threads: int = 4,
+        cache: int = 0,
     ) -> None:
         self._monitor = monitor
         self._in_flight, self._request_limit = in_flight, request_limit
         self._attempts_each, self._patience = attempts, patience
         self._seats = Turns(in_flight * len(monitor.backends))
+        self._answers = Answers(cache)
         self._crop_threads = anyio.CapacityLimiter(crop_threads)
         self._http: aiohttp.ClientSession
         self._attempts: Attempts
@@ -96,8 +100,13 @@ class Recognizer:
         self._seats.total = self._in_flight * max(1, ready)
         async with self._seats.place(party):
             self._attempts.check()
-            picture = await anyio.to_thread.run_sync(lambda: wire.encoded(crop()), limiter=self._crop_threads)
-            return await self._read(Crop(picture, task, language, sampling))
+
+            def made() -> tuple[bytes, bytes]:
+                jpeg = crop()
+                return self._answers.key(jpeg, task, language, sampling), wire.encoded(jpeg)
+
+            key, picture = await anyio.to_thread.run_sync(made, limiter=self._crop_threads)
+            return await self._answers.once(key, partial(self._read, Crop(picture, task, language, sampling)))
 
     async def _read(self, crop: Crop) -> Recognition:
         first = await self._attempts.read(crop)

@@ -208,6 +208,14 @@ async def test_an_answer_that_runs_away_twice_is_flagged_and_trimmed() -> None:
     assert "repetition_trimmed" in block["notes"]
 
 
+async def test_a_document_sent_again_costs_the_backend_nothing() -> None:
+    """Its crops are equal, and so are the answers."""
+    async with Standin() as vlm, gateway(vlm.url, cache_mb=1) as running:
+        first, second = [(await running.ocr(PNG)).json() for _ in range(2)]
+    assert len(vlm.requests) == 1
+    assert (first["pages"][0]["blocks"], first["usage"]) == (second["pages"][0]["blocks"], second["usage"])
+
+
 async def test_many_documents_at_once_get_their_own_answers() -> None:
     """Answers do not cross between requests."""
     widths: dict[int, str] = {}
