@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 
 from gateway.cpu_backend.rapid import RapidOcr
@@ -19,8 +18,6 @@ from gateway.cpu_backend.script import (
 from gateway.cpu_backend.tesseract import Guess, Tesseract
 from gateway.document import Pixels
 from gateway.errors import RegionFailed
-
-log = logging.getLogger(__name__)
 
 Checkpoint = Callable[[], None]
 """Called between steps; what it raises ends the reading."""
