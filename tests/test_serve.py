@@ -41,12 +41,22 @@ async def serving(vlm_url: str, **variables: str) -> AsyncIterator[tuple[Process
     async with process, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
         try:
             with anyio.fail_after(30):
-                while not await _ready(http):
+                while True:
+                    if await _ready(http):
+                        break
                     await anyio.sleep(0.05)
             yield process, http
         finally:
             if process.returncode is None:
                 process.kill()
+
+
+async def _draining(http: httpx.AsyncClient) -> None:
+    """Return once the process says that it drains; the test's own time limit bounds it."""
+    while True:
+        if (await http.get("/health/ready")).json()["status"] == "draining":
+            return
+        await anyio.sleep(0.02)
 
 
 async def _ready(http: httpx.AsyncClient) -> bool:
@@ -69,8 +79,7 @@ async def test_sigterm_lets_running_requests_finish() -> None:
             tasks.start_soon(send)
             await vlm.until(lambda: vlm.in_flight == 1)
             process.send_signal(signal.SIGTERM)
-            while (await http.get("/health/ready")).json()["status"] != "draining":
-                await anyio.sleep(0.02)
+            await _draining(http)
             refused = await http.post("/ocr", content=PNG)
             assert (refused.status_code, refused.json()["code"]) == (503, "shutting_down")
             vlm.heal()
@@ -91,8 +100,7 @@ async def test_a_second_signal_ends_the_drain() -> None:
             tasks.start_soon(send)
             await vlm.until(lambda: vlm.in_flight == 1)
             process.send_signal(signal.SIGTERM)
-            while (await http.get("/health/ready")).json()["status"] != "draining":
-                await anyio.sleep(0.02)
+            await _draining(http)
             process.send_signal(signal.SIGTERM)
         assert (answers[0].status_code, answers[0].json()["code"]) == (503, "shutting_down")
         assert await process.wait() == 0
