@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -11,7 +12,7 @@ import anyio
 import uvicorn
 
 from gateway.api.admission import Admission
-from gateway.app import build_app, open_service
+from gateway.app import Service, build_app, open_service
 from gateway.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -42,10 +43,18 @@ async def serve(settings: Settings) -> None:
         )
         server = Server(config)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(service.layout.wait_ready)  # a model that cannot be loaded ends the process
+            tasks.start_soon(_settle, service)
             tasks.start_soon(_stop_on_signal, server, admission, settings.drain_s)
             await server.serve()
             tasks.cancel_scope.cancel()
+
+
+async def _settle(service: Service) -> None:
+    """When the layout model is there, let the collector leave alone what is there to stay: PaddleX brings a great many
+    objects. A model that cannot be loaded ends the process."""
+    await service.layout.wait_ready()
+    gc.collect()
+    gc.freeze()
 
 
 async def _stop_on_signal(server: uvicorn.Server, admission: Admission, drain_s: float) -> None:
