@@ -28,6 +28,7 @@ from gateway.intake.s3 import ObjectStore
 from gateway.layout.choose import load_detector
 from gateway.layout.detector import Detector
 from gateway.layout.owner import Layout
+from gateway.layout.preparation import PaddleXSteps, Preparer, Step
 from gateway.pipeline import Pipeline
 from gateway.settings import Settings
 from gateway.vlm.client import Recognizer
@@ -71,8 +72,11 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             Layout(partial(_load_detector, settings)) as layout,
             Decoder(dpi=settings.pdf_dpi, max_pixels=settings.max_pixels, max_pages=settings.max_pages) as decoder,
         ):
+            preparer = Preparer(frozenset(settings.doc_preparation), partial(_load_steps, settings))
             tasks.start_soon(monitor.run)
-            yield Service(settings, layout, monitor, Pipeline(decoder, layout, recognizer), _fetcher(settings))
+            tasks.start_soon(preparer.load)
+            pipeline = Pipeline(decoder, layout, recognizer, preparer)
+            yield Service(settings, layout, monitor, pipeline, _fetcher(settings))
             tasks.cancel_scope.cancel()
 
 
@@ -111,6 +115,14 @@ def _load_detector(settings: Settings) -> Detector:
         engine=settings.layout_engine,
         device=settings.layout_device,
     )
+
+
+def _load_steps(settings: Settings) -> PaddleXSteps:
+    folders: dict[Step, str] = {
+        "orientation": settings.doc_orientation_model_dir,
+        "unwarping": settings.doc_unwarping_model_dir,
+    }
+    return PaddleXSteps(frozenset(settings.doc_preparation), folders, settings.layout_engine, settings.layout_device)
 
 
 def _fetcher(settings: Settings) -> Fetcher:

@@ -20,7 +20,7 @@ Polygon = tuple[tuple[float, float], ...]
 """Corners; crops and answers take whole pixels of them."""
 Align = Literal["left", "center", "right"]
 Merge = Literal["large", "small", "union"]
-View = Literal["page", "overlay"]
+View = Literal["given", "page", "overlay"]
 
 
 class Kind(StrEnum):
@@ -192,6 +192,20 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Preparation:
+    """What was done to a page before it was read; coordinates are of the page after it.
+
+    `angle` is by how many degrees it was turned counterclockwise, None if nobody looked; `width` and `height` are those
+    of the page as it came.
+    """
+
+    angle: int | None
+    unwarped: bool
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class PageResult:
     """One page, read. `images` maps the paths that `markdown` names to JPEG bytes; `timings_ms` is by stage.
 
@@ -209,6 +223,7 @@ class PageResult:
     timings_ms: dict[str, float] = field(default_factory=dict)
     regions: tuple[Region, ...] = ()
     views: dict[View, bytes] = field(default_factory=dict)
+    preparation: Preparation | None = None
 
     @property
     def complete(self) -> bool:
@@ -254,7 +269,8 @@ AS_THE_TASK_DOES = Sampling()
 class Views:
     """Pictures of a page to look at, as files of `form`, none with a side over `longest` pixels.
 
-    `page` is the page as it was read, `overlay` has its regions, their labels and the reading order drawn on it.
+    `given` is the page as it came, `page` as it was read, `overlay` has its regions, their labels and the reading order
+    drawn on it.
     """
 
     names: tuple[View, ...] = ()
@@ -267,9 +283,9 @@ class Options:
     """What a caller may choose for one document; `pages` as written by the caller (`1-3,7`, "" is all).
 
     `charts`, `seals` and `pictures`: the text inside these is read; `merge`: paragraphs broken over columns are read as
-    one. `pretty`, `formula_numbers` and `ignored` (labels; None: furniture) are about the Markdown. `images`: the crops of pictures are returned, those that the
-    Markdown shows (`inline`), or `all`. `dpi` is for PDF
-    pages, None is the service's own.
+    one. `pretty`, `formula_numbers` and `ignored` (labels; None: furniture) are about the Markdown. `images`: the crops
+    of pictures are returned, those that the Markdown shows (`inline`), or `all`. `dpi` is for PDF pages, None is the
+    service's own. `orientation`, `unwarping`: pages are turned upright and flattened before they are read.
     """
 
     pages: str = ""
@@ -288,3 +304,5 @@ class Options:
     sampling: Sampling = AS_THE_TASK_DOES
     dpi: int | None = None
     views: Views = Views()
+    orientation: bool = False
+    unwarping: bool = False

@@ -35,9 +35,10 @@ from gateway.document import (
     Usage,
     View,
 )
-from gateway.errors import LayoutFailed, RegionFailed, one_error
+from gateway.errors import InvalidRequest, LayoutFailed, RegionFailed, one_error
 from gateway.intake.pages import Decoder, Document
 from gateway.layout.owner import Layout
+from gateway.layout.preparation import Preparer, Step
 from gateway.regions import (
     Rules,
     crop,
@@ -104,6 +105,7 @@ class Pipeline:
         decoder: Decoder,
         layout: Layout,
         recognizer: Recognizer,
+        preparer: Preparer | None = None,
         *,
         pages_in_memory: int = 32,
         pages_ahead: int = 16,
@@ -111,6 +113,7 @@ class Pipeline:
         self._decoder = decoder
         self._layout = layout
         self._recognizer = recognizer
+        self._preparer = preparer or Preparer()
         self._room = Turns(pages_in_memory)
         self._finding = Turns(2)
         self._pages_ahead = pages_ahead
@@ -120,13 +123,21 @@ class Pipeline:
         """True when the detector that is loaded takes a `detection` of the caller's."""
         return self._layout.adjustable
 
+    @property
+    def preparing(self) -> frozenset[Step]:
+        """What can be done to pages before they are read."""
+        return self._preparer.steps
+
     @asynccontextmanager
     async def read(self, data: bytes, options: Options) -> AsyncIterator[Run]:
         """Read the document in `data` for the body of the `async with`; leaving it cancels what is not done.
 
-        Raises the errors of intake (`BadDocument`, `TooLarge`, `Unsupported`, `InvalidRequest` for `pages`) and, out
-        of the iteration, `BackendError`. A region that cannot be read is a `Failure` in its block.
+        Raises the errors of intake (`BadDocument`, `TooLarge`, `Unsupported`, `InvalidRequest` for `pages`),
+        `InvalidRequest` for `orientation` and `unwarping`, and, out of the iteration, `BackendError`. A region that
+        cannot be read is a `Failure` in its block.
         """
+        if missing := sorted(_steps(options) - self._preparer.steps):
+            raise InvalidRequest(f"{missing[0]}: this service has no model for it (`DOC_PREPARATION`)")
         party = Party()
         with one_error():
             async with (
@@ -159,8 +170,15 @@ class Pipeline:
         slot.done.set()
 
     async def _read_pixels(self, page: Page, options: Options, timings: dict[str, float], party: Party) -> PageResult:
+        given, preparation = page, None
         with _timed(timings, "layout"):
-            found = await self._find(page, options, party)
+            try:
+                if steps := _steps(options):
+                    page, preparation = await self._preparer.prepare(page, steps)
+                found = await self._find(page, options, party)
+            except LayoutFailed as error:
+                whole = plan_whole_page(page.width, page.height, Task.OCR)
+                found = _Found(whole, known={0: Failure(error.code, error.detail)})
         outcomes = dict(found.known)
         with _timed(timings, "recognition"):
             async with anyio.create_task_group() as tasks:
@@ -170,21 +188,22 @@ class Pipeline:
                         tasks.start_soon(_keep, outcomes, index, read)
         finish = partial(_assembled, page, found, outcomes, options, timings)
         result = await anyio.to_thread.run_sync(finish)
+        if preparation is not None:
+            result = replace(result, preparation=preparation)
+        if "given" in options.views.names:
+            file = await anyio.to_thread.run_sync(encode, given.pixels, options.views.form, options.views.longest)
+            result = replace(result, views={"given": file, **result.views})
         _count(result)
         return result
 
     async def _find(self, page: Page, options: Options, party: Party) -> _Found:
-        """The blocks of a page; a page whose layout could not be found is one block that says so."""
+        """The blocks of a page. Raises `LayoutFailed`."""
         if not options.layout:
             whole = plan_whole_page(page.width, page.height, options.task)
             return await anyio.to_thread.run_sync(_without_blanks, page.pixels, _Found(whole))
-        try:
-            self._finding.total = 2 * self._layout.max_batch
-            async with self._finding.place(party):
-                regions = await self._layout.detect(page.pixels, options.detection)
-        except LayoutFailed as error:
-            whole = plan_whole_page(page.width, page.height, Task.OCR)
-            return _Found(whole, known={0: Failure(error.code, error.detail)})
+        self._finding.total = 2 * self._layout.max_batch
+        async with self._finding.place(party):
+            regions = await self._layout.detect(page.pixels, options.detection)
         return await anyio.to_thread.run_sync(_planned, page.pixels, regions, options)
 
     async def _read_region(self, pixels: Pixels, reading: Reading, options: Options, party: Party) -> Outcome:
@@ -199,6 +218,11 @@ class Pipeline:
             )
         except RegionFailed as error:
             return Failure(error.code, error.detail)
+
+
+def _steps(options: Options) -> frozenset[Step]:
+    wanted: dict[Step, bool] = {"orientation": options.orientation, "unwarping": options.unwarping}
+    return frozenset(step for step, wants in wanted.items() if wants)
 
 
 def style_of(options: Options) -> Style:
@@ -264,7 +288,7 @@ def _assembled(
         images=images,
         timings_ms=timings,
         regions=found.regions,
-        views={name: _view(name, page, done.blocks, options) for name in options.views.names},
+        views={name: _view(name, page, done.blocks, options) for name in options.views.names if name != "given"},
     )
 
 

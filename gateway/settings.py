@@ -38,6 +38,11 @@ class Settings(BaseSettings):
     layout_model_name: str = Field("PP-DocLayoutV3", description="Layout model of the `paddlex` detector")
     layout_model_dir: str = Field("", description="Local folder of the layout model")
     layout_engine: str = Field("onnxruntime", description="PaddleX engine of the layout model")
+    doc_preparation: Annotated[tuple[Literal["orientation", "unwarping"], ...], NoDecode] = Field(
+        (), description="PaddleX models loaded for callers who want pages upright or flat: `orientation`, `unwarping`"
+    )
+    doc_orientation_model_dir: str = Field("", description="Local folder of PP-LCNet_x1_0_doc_ori")
+    doc_unwarping_model_dir: str = Field("", description="Local folder of UVDoc")
     layout_device: str = Field("", description="Device of the layout model, such as `gpu:0`; empty: the best")
 
     max_body_mb: int = Field(100, ge=1, description="Largest document, in MiB")
@@ -65,7 +70,7 @@ class Settings(BaseSettings):
     aws_session_token: SecretStr | None = Field(None, description="Object store credentials")
     aws_region: str = Field("us-east-1", description="Object store region")
 
-    @field_validator("gateway_api_keys", "vlm_urls", "fetch_allow_hosts", mode="before")
+    @field_validator("gateway_api_keys", "vlm_urls", "fetch_allow_hosts", "doc_preparation", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(word for part in value.split(",") if (word := part.strip())) if isinstance(value, str) else value

@@ -37,6 +37,9 @@ class OptionFields(BaseModel):
         description="`inline`: return cropped pictures; `overlay`: every page with its regions, labels and order drawn",
     )
 
+    orientation: bool = Field(False, description="Turn pages upright first")
+    unwarping: bool = Field(False, description="Flatten photographed pages first")
+
     def options(self) -> Options:
         if self.layout and self.task is not None:
             raise InvalidRequest("task: only with layout=false")
@@ -47,6 +50,8 @@ class OptionFields(BaseModel):
             self.language.lower(),
             "inline" if self.images == "inline" else "none",
             views=Views(("overlay",)) if self.images == "overlay" else Views(),
+            orientation=self.orientation,
+            unwarping=self.unwarping,
         )
 
 

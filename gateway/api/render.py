@@ -6,6 +6,7 @@ import base64
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from gateway.api import schemas
@@ -64,6 +65,7 @@ def page(result: PageResult) -> dict[str, Any]:
         "page": result.page,
         "width": result.width,
         "height": result.height,
+        "preparation": None if result.preparation is None else asdict(result.preparation),
         "markdown": result.markdown,
         "blocks": [_block(block) for block in result.blocks],
         "images": {path: base64.b64encode(file).decode("ascii") for path, file in (result.images | views).items()},

@@ -40,10 +40,23 @@ class BlockShape(Shape):
     spots: list[SpotShape]
 
 
+class PreparationShape(Shape):
+    """What was done to the page before it was read: turned counterclockwise by `angle` degrees (null: nobody looked),
+    flattened. `width` and `height` are the page's as it came."""
+
+    angle: int | None
+    unwarped: bool
+    width: int
+    height: int
+
+
 class PageShape(Shape):
+    """Coordinates, `width` and `height` are of the page as it was read."""
+
     page: int
     width: int
     height: int
+    preparation: PreparationShape | None
     markdown: str
     blocks: list[BlockShape]
     images: dict[str, str]

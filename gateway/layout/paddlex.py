@@ -37,7 +37,7 @@ class PaddleXLayout:
     def __init__(self, model_name: str, model_dir: str = "", engine: str = _ONNX, device: str = "") -> None:
         if model_name not in PIPELINES:
             raise LayoutUnavailable(f"{model_name}: not one of the layout models {', '.join(PIPELINES)}.")
-        _import_paddlex()
+        import_paddlex()
         self.name = model_name
         try:
             self._model = _create(model_name, model_dir, engine, device)
@@ -88,13 +88,14 @@ def unusable(model_name: str, model_dir: str, engine: str) -> str | None:
 
 
 def _cached(model_name: str, engine: str) -> Path:
-    _import_paddlex()
+    import_paddlex()
     from paddlex.utils.cache import CACHE_DIR
 
     return Path(CACHE_DIR) / "official_models" / (f"{model_name}_onnx" if engine == _ONNX else model_name)
 
 
-def _import_paddlex() -> None:
+def import_paddlex() -> None:
+    """Raises `LayoutUnavailable` where PaddleX is not installed; its lines go into our log."""
     try:
         import paddlex  # noqa: F401
     except ImportError as exc:
@@ -115,12 +116,13 @@ def _create(model_name: str, model_dir: str, engine: str, device: str) -> Any:
         model_name,
         model_dir or None,
         engine=engine,
-        device=device or _best_device(engine),
+        device=device or best_device(engine),
         **{rule: rules[rule] for rule in _RULES},
     )
 
 
-def _best_device(engine: str) -> str | None:
+def best_device(engine: str) -> str | None:
+    """The GPU where onnxruntime has one; None lets PaddleX choose for other engines."""
     if engine != _ONNX:
         return None
     import onnxruntime

@@ -27,7 +27,7 @@ from gateway.pipeline import Pipeline, style_of
 
 _IN_ORDER = ("number", "footnote", "header", "header_image", "footer", "footer_image", "aside_text")
 _URLS = ("http://", "https://", "s3://")
-_VIEWS = {"overlay": "layout_det_res"}
+_VIEWS = {"page": "preprocessed_img", "overlay": "layout_det_res"}
 """Pictures to look at, by the keys that PaddleX gives them."""
 
 
@@ -58,7 +58,8 @@ class Call:
         fields = await anyio.to_thread.run_sync(validated, ParsingFields, members)
         if away := self._dialect.health.refusal():
             raise away
-        fields.refuse_the_impossible(adjustable=self._dialect.pipeline.adjustable)
+        pipeline = self._dialect.pipeline
+        fields.refuse_the_impossible(adjustable=pipeline.adjustable, preparing=pipeline.preparing)
         return partial(self._answer, fields)
 
     async def _answer(self, fields: ParsingFields, send: Send) -> None:
@@ -112,14 +113,15 @@ def _result(page: PageResult, fields: ParsingFields, options: Options, writing: 
     result: dict[str, Any] = {"prunedResult": pruned_result(page, options, writing), "markdown": markdown}
     if options.views.names:
         result["outputImages"] = {_VIEWS[name]: _base64(file) for name, file in page.views.items() if name in _VIEWS}
-        result["inputImage"] = _base64(page.views["page"])
+        result["inputImage"] = _base64(page.views["given"])
     if fields.outputFormats:
         result["exports"] = exports(page.blocks, (page.width, page.height), page.images, f"page_{page.page}")
     return result
 
 
 def _data_info(kind: Kind, pages: Sequence[PageResult]) -> dict[str, Any]:
-    sizes = [{"width": page.width, "height": page.height} for page in pages]
+    given = [page.preparation or page for page in pages]
+    sizes = [{"width": page.width, "height": page.height} for page in given]
     if kind is Kind.PDF or len(pages) > 1:
         return {"numPages": len(pages), "pages": sizes, "type": "pdf" if kind is Kind.PDF else "tiff"}
     return {**sizes[0], "type": "image"}

@@ -45,7 +45,7 @@ def pruned_result(page: PageResult, options: Options, writing: Writing) -> dict[
         "width": page.width,
         "height": page.height,
         "model_settings": {
-            "use_doc_preprocessor": False,
+            "use_doc_preprocessor": page.preparation is not None,
             "use_layout_detection": options.layout,
             "use_chart_recognition": options.charts or (not options.layout and options.task is Task.CHART),
             "use_seal_recognition": options.seals or (not options.layout and options.task is Task.SEAL),
@@ -62,6 +62,15 @@ def pruned_result(page: PageResult, options: Options, writing: Writing) -> dict[
         result["spotting_res"] = {
             "rec_polys": [spot.points for spot in spots],
             "rec_texts": [spot.text for spot in spots],
+        }
+    if page.preparation is not None:
+        angle = page.preparation.angle
+        result["doc_preprocessor_res"] = {
+            "model_settings": {
+                "use_doc_orientation_classify": angle is not None,
+                "use_doc_unwarping": page.preparation.unwarped,
+            },
+            "angle": -1 if angle is None else angle,
         }
     if options.layout:
         result["layout_det_res"] = {"boxes": list(_boxes(page.regions, writing.outlined))}

@@ -7,13 +7,13 @@ a key of `vlmExtraArgs` that nothing reads) is refused by name.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gateway.assemble import docx
-from gateway.document import AS_THE_MODEL_DOES, Detection, Merge, Options, Sampling, Task, Views
+from gateway.document import AS_THE_MODEL_DOES, Detection, Merge, Options, Sampling, Task, View, Views
 from gateway.errors import InvalidRequest
 
 Score = Annotated[float, Field(ge=0, le=1)]
@@ -44,13 +44,16 @@ class Fields(BaseModel):
     returnMarkdownImages: bool = Field(True, description="Return the pictures that the Markdown names")
     logId: str | None = Field(None, description="Comes back in the answer; by default the request's own id")
 
-    def refuse_the_impossible(self, *, adjustable: bool = True) -> None:
-        """Raise `InvalidRequest` for what this service cannot do; `adjustable` says that regions can be found otherwise
-        than the layout detector does by itself."""
-        if wrong := self._impossible(adjustable):
+    def refuse_the_impossible(self, *, adjustable: bool = False, preparing: Collection[str] = ()) -> None:
+        """Raise `InvalidRequest` for what this service cannot do.
+
+        `adjustable`: regions can be found otherwise than the layout detector does by itself; `preparing`: what can be
+        done to pages before.
+        """
+        if wrong := self._impossible(adjustable, preparing):
             raise refusal([("value_error", f"body.{name}", why) for name, why in wrong.items()])
 
-    def _impossible(self, adjustable: bool) -> dict[str, str]:
+    def _impossible(self, adjustable: bool, preparing: Collection[str]) -> dict[str, str]:
         needed = self.outputFormats and not docx.available()
         return {"outputFormats": "this service is installed without the extra docx"} if needed else {}
 
@@ -135,8 +138,19 @@ class ParsingFields(Fields):
             detection=self._detection() if adjustable else AS_THE_MODEL_DOES,
             sampling=self._sampling(),
             dpi=DPI,
-            views=Views(("page", "overlay") if self.layout else ("page",), "JPEG", LONGEST_VIEW) if views else Views(),
+            views=Views(self._views(), "JPEG", LONGEST_VIEW) if views else Views(),
+            orientation=bool(self.useDocOrientationClassify),
+            unwarping=bool(self.useDocUnwarping),
         )
+
+    @property
+    def prepared(self) -> bool:
+        """Pages are changed before they are read."""
+        return bool(self.useDocOrientationClassify or self.useDocUnwarping)
+
+    def _views(self) -> tuple[View, ...]:
+        wanted: dict[View, bool] = {"given": True, "page": self.prepared, "overlay": self.layout}
+        return tuple(name for name, wants in wanted.items() if wants)
 
     def _detection(self) -> Detection:
         unclip = self.layoutUnclipRatio
@@ -168,10 +182,10 @@ class ParsingFields(Fields):
             budgets=tuple((task, least, most) for task, least, most in budgets if least or most),
         )
 
-    def _impossible(self, adjustable: bool) -> dict[str, str]:
-        wrong = super()._impossible(adjustable)
-        for name in ("useDocOrientationClassify", "useDocUnwarping"):
-            if getattr(self, name):
+    def _impossible(self, adjustable: bool, preparing: Collection[str]) -> dict[str, str]:
+        wrong = super()._impossible(adjustable, preparing)
+        for name, step in (("useDocOrientationClassify", "orientation"), ("useDocUnwarping", "unwarping")):
+            if getattr(self, name) and step not in preparing:
                 wrong[name] = "this service has no model for it"
         if self.layout and self.promptLabel not in (None, Task.OCR):
             wrong["promptLabel"] = "only with useLayoutDetection=false"

@@ -1,0 +1,67 @@
+"""Pages that are turned upright and flattened before they are read, in both dialects."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import documents
+import page_models
+import pytest
+from paddlex_client import pages_of, parse
+from PIL import Image
+from running import gateway
+from vlm_standin import Standin
+
+pytest.importorskip("paddlex")
+pytest.importorskip("onnxruntime")
+
+
+def lying() -> bytes:
+    """Its red top is on the left: it was turned counterclockwise."""
+    page = Image.new("RGB", (300, 240), "white")
+    page.paste("red", (0, 0, 60, 240))
+    page.paste("blue", (250, 0, 300, 80))
+    return documents.encode(page, "PNG")
+
+
+async def test_a_page_is_read_as_it_was_prepared(tmp_path: Path) -> None:
+    """Sizes and boxes are of the page after it; the answer says what was done, and nothing where nothing was."""
+    settings = {
+        "doc_preparation": "orientation, unwarping",
+        "doc_orientation_model_dir": str(page_models.orientation(tmp_path / "orientation")),
+        "doc_unwarping_model_dir": str(page_models.unwarping(tmp_path / "unwarping")),
+    }
+    async with Standin() as vlm, gateway(vlm.url, **settings) as running:
+        (page,) = (await running.ocr(lying(), orientation=True, unwarping=True)).json()["pages"]
+        assert page["preparation"] == {"angle": 270, "unwarped": True, "width": 300, "height": 240}
+        size = page["width"], page["height"]
+        assert size == (240 - page_models.CUT, 300)
+        assert page["blocks"][0]["bbox"] == [0, 0, *size]
+        assert Image.open(io.BytesIO(vlm.requests[-1].picture)).size == size
+
+        (plain,) = (await running.ocr(lying())).json()["pages"]
+        assert plain["preparation"] is None and plain["width"] == 300
+
+        answer = await parse(running, lying(), useDocOrientationClassify=True, useDocUnwarping=False)
+        (result,) = pages_of(answer)
+        pruned = result["prunedResult"]
+        assert (pruned["width"], pruned["height"]) == (240, 300)
+        assert pruned["model_settings"]["use_doc_preprocessor"] is True
+        assert pruned["doc_preprocessor_res"] == {
+            "model_settings": {"use_doc_orientation_classify": True, "use_doc_unwarping": False},
+            "angle": 270,
+        }
+        assert answer.json()["result"]["dataInfo"] == {"width": 300, "height": 240, "type": "image"}
+        pictures = [result["inputImage"], result["outputImages"]["preprocessed_img"]]
+        sizes = [Image.open(io.BytesIO(base64.b64decode(picture))).size for picture in pictures]
+        assert sizes == [(300, 240), (240, 300)]
+
+
+async def test_what_is_not_loaded_is_refused_by_name() -> None:
+    """422 before anything is read."""
+    async with Standin() as vlm, gateway(vlm.url) as running:
+        answer = await running.ocr(lying(), unwarping=True)
+        assert answer.status_code == 422 and answer.json()["detail"].startswith("unwarping: ")
+    assert vlm.requests == []
