@@ -1,4 +1,8 @@
-"""The page with what was found on it, for people to look at."""
+"""The page with what was found on it, for people to look at.
+
+What is drawn are labels, which are English words, and numbers: Pillow's own font has their letters, whatever language
+the page is in.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from gateway.document import Block, Pixels
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 _COLOURS = (
     "#d62728",
@@ -36,7 +42,8 @@ _FILL = 0.12
 def overlay(page: Pixels, blocks: Sequence[Block]) -> Pixels:
     """A copy of the page with every block's outline, its label and score, and its place in the reading order.
 
-    Blocks outside the reading order have no number. A label always has the same colour.
+    Blocks outside the reading order have no number. A label always has the same colour. Lines that were spotted have
+    their corners joined and their number, from 1, as they are listed.
     """
     longest = max(page.shape[:2])
     font = ImageFont.load_default(size=max(9.0, _TEXT_SHARE * longest))
@@ -52,6 +59,9 @@ def overlay(page: Pixels, blocks: Sequence[Block]) -> Pixels:
         draw.line([*_outline(block), _outline(block)[0]], fill=_colour(block.label), width=line)
     for block in blocks:
         _tag(draw, block, font, shown.width)
+        for number, spot in enumerate(block.spots, 1):
+            draw.polygon(spot.points, outline="red", width=line)
+            _number(draw, spot.points[0], str(number), font)
     return np.asarray(shown)
 
 
@@ -69,9 +79,7 @@ def encode(pixels: Pixels, form: Literal["PNG", "JPEG"], longest: int | None = N
     return file.getvalue()
 
 
-def _tag(
-    draw: ImageDraw.ImageDraw, block: Block, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int
-) -> None:
+def _tag(draw: ImageDraw.ImageDraw, block: Block, font: Font, width: int) -> None:
     """Label and score above the block's left edge, its order beside the right one; always within the page."""
     colour = _colour(block.label)
     x, y = min(_outline(block), key=lambda point: point[0] + point[1])
@@ -84,7 +92,11 @@ def _tag(
     if block.order is not None:
         number = str(block.order + 1)
         right_end = min(block.bbox[2] + 2, width - int(draw.textlength(number, font)) - 2)
-        draw.text((right_end, block.bbox[1]), number, fill="red", font=font, stroke_width=2, stroke_fill="white")
+        _number(draw, (right_end, block.bbox[1]), number, font)
+
+
+def _number(draw: ImageDraw.ImageDraw, place: tuple[float, float], number: str, font: Font) -> None:
+    draw.text(place, number, fill="red", font=font, stroke_width=2, stroke_fill="white")
 
 
 def _outline(block: Block) -> list[tuple[int, int]]:

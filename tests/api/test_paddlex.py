@@ -112,6 +112,7 @@ async def test_spotting_gives_lines_and_corners() -> None:
         "rec_polys": [[[0, 0], [200, 0], [200, 100], [0, 100]]],
         "rec_texts": ["Hi"],
     }
+    assert list(page["outputImages"]) == ["spotting_res_img"]
 
 
 async def test_a_block_that_could_not_be_read_says_so() -> None:

@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from gateway.document import Block
+from gateway.document import Block, Spot
 from gateway.regions import encode, overlay
 
 PAGE = np.full((200, 300, 3), 255, np.uint8)
@@ -41,6 +41,15 @@ def test_outlines_and_edges_of_the_page() -> None:
     assert (triangle[150, 240] == 255).all() and (triangle[61, 240] != 255).any()
     corner = Block(0, "vision_footnote", (290, 0, 300, 10), 0, 0.5, "")
     assert (overlay(PAGE, [corner])[0:12, 200:290] != 255).any()
+
+
+def test_spotted_lines_are_outlined_and_numbered() -> None:
+    """Each between its corners, in red."""
+    corners = ((100.0, 100.0), (200.0, 100.0), (200.0, 120.0), (100.0, 120.0))
+    shown = overlay(PAGE, [block("spotting", 0, spots=(Spot("Привет", corners),))])
+    assert tuple(shown[100, 150]) == tuple(shown[120, 150]) == (255, 0, 0)
+    plain = overlay(PAGE, [block("spotting", 0)])
+    assert (shown[101:119, 101:112] != plain[101:119, 101:112]).any()
 
 
 def test_files_are_no_larger_than_wanted() -> None:

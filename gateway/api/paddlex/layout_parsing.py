@@ -27,8 +27,6 @@ from gateway.pipeline import Pipeline, style_of
 
 _IN_ORDER = ("number", "footnote", "header", "header_image", "footer", "footer_image", "aside_text")
 _URLS = ("http://", "https://", "s3://")
-_VIEWS = {"page": "preprocessed_img", "overlay": "layout_det_res"}
-"""Pictures to look at, by the keys that PaddleX gives them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +110,9 @@ def _result(page: PageResult, fields: ParsingFields, options: Options, writing: 
         markdown["images"] = {path: _base64(jpeg) for path, jpeg in page.images.items()}
     result: dict[str, Any] = {"prunedResult": pruned_result(page, options, writing), "markdown": markdown}
     if options.views.names:
-        result["outputImages"] = {_VIEWS[name]: _base64(file) for name, file in page.views.items() if name in _VIEWS}
+        overlay = "layout_det_res" if options.layout else "spotting_res_img"
+        keys = {"page": "preprocessed_img", "overlay": overlay}
+        result["outputImages"] = {keys[name]: _base64(file) for name, file in page.views.items() if name in keys}
         result["inputImage"] = _base64(page.views["given"])
     if fields.outputFormats:
         result["exports"] = exports(page.blocks, (page.width, page.height), page.images, f"page_{page.page}")

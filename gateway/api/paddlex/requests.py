@@ -149,7 +149,8 @@ class ParsingFields(Fields):
         return bool(self.useDocOrientationClassify or self.useDocUnwarping)
 
     def _views(self) -> tuple[View, ...]:
-        wanted: dict[View, bool] = {"given": True, "page": self.prepared, "overlay": self.layout}
+        drawn = self.layout or self.promptLabel is Task.SPOTTING
+        wanted: dict[View, bool] = {"given": True, "page": self.prepared, "overlay": drawn}
         return tuple(name for name, wants in wanted.items() if wants)
 
     def _detection(self) -> Detection:
