@@ -20,12 +20,14 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Server:
-    """`pid` is the root of its process tree, `dialect` and `url` are what `load.py` needs."""
+    """`pid` is the root of its process tree, `dialect` and `url` are what `load.py` needs; `beside` are the roots of
+    other trees that were started with it."""
 
     name: str
     pid: int
     url: str
     dialect: str = "ocr"
+    beside: tuple[int, ...] = ()
 
 
 def free_port() -> int:
@@ -90,7 +92,9 @@ def official(
     try:
         pid = int((folder / "peer.pid").read_text())
         name = "official, tuned" if tuned else "official, default"
-        yield Server(name, pid, f"http://127.0.0.1:{port}/layout-parsing", "layout-parsing"), f"http://127.0.0.1:{vlm}"
+        beside = (int((folder / "standin.pid").read_text()),)
+        url = f"http://127.0.0.1:{port}/layout-parsing"
+        yield Server(name, pid, url, "layout-parsing", beside), f"http://127.0.0.1:{vlm}"
     finally:
         subprocess.run([script, "stop", str(folder)], check=True)
 

@@ -3,14 +3,16 @@
     scripts/bench [--kit FOLDER] [--official VENV] [--only single,pdf,long,mixed,alone,backends] …
 
 Starts the stand-in VLM of the kit, then each server in turn with the same layout model and the same pages, and prints
-a table. Load, stand-in and servers share the machine's cores. Limit: pages/s that the stand-in could answer were it always
-full. CPU: seconds of the server's whole process tree per page. Memory: proportional set size of the tree at its peak.
+a table. Load, stand-in and servers share the machine's cores. Limit: pages/s that the stand-in could answer were it
+always full. CPU: seconds of the server's whole process tree per page. Memory: proportional set size of the tree at its peak.
+Others: cores that other programs on the machine kept busy meanwhile; figures with much of it are not to be compared.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -45,6 +47,7 @@ class Row:
     client_cpu_page: float
     peak_mb: float
     growth_mb: float
+    others: float
     errors: int
     note: str = ""
 
@@ -52,13 +55,18 @@ class Row:
         return [
             *(self.server, self.scenario, str(self.pages), f"{self.pages_s:.2f}", f"{self.share:.0%}"),
             *(f"{self.p50:.0f}", f"{self.p95:.0f}", f"{self.p99:.0f}", f"{self.cpu_page * 1000:.0f}"),
-            *(f"{self.peak_mb:.0f}", f"{self.growth_mb:.0f}", f"{self.errors} {self.note}".strip()),
+            *(
+                f"{self.peak_mb:.0f}",
+                f"{self.growth_mb:.0f}",
+                f"{self.others:.1f}",
+                f"{self.errors} {self.note}".strip(),
+            ),
         ]
 
 
 HEAD = [
     *("server", "scenario", "pages", "pages/s", "of limit", "p50 ms", "p95 ms", "p99 ms"),
-    *("CPU ms/page", "peak MB", "growth MB", "errors"),
+    *("CPU ms/page", "peak MB", "growth MB", "others", "errors"),
 ]
 
 
@@ -71,6 +79,9 @@ class Bench:
     limit: float
     folder: Path
     seconds: float
+
+    def watch(self) -> Watch:
+        return Watch(self.server.pid, (os.getpid(), *self.server.beside))
 
     def load(self, files: Sequence[Path], **job: Any) -> subprocess.Popen[bytes]:
         whole = {
@@ -85,7 +96,7 @@ class Bench:
         return subprocess.Popen(command, stdout=subprocess.PIPE)
 
     def measure(self, scenario: str, files: Sequence[Path], note: str = "", **job: Any) -> Row:
-        with Watch(self.server.pid) as watch:
+        with self.watch() as watch:
             process = self.load(files, **job)
             found = json.loads(process.communicate()[0])
         return self.row(scenario, found, watch, note)
@@ -105,6 +116,7 @@ class Bench:
             found["client_cpu"] / pages,
             watch.peak,
             watch.peak - watch.before,
+            watch.others,
             found["error_count"] + found["failed"],
             note,
         )
@@ -146,7 +158,7 @@ def pdf(bench: Bench, pages: int = 30) -> Iterator[Row]:
     bench.measure("warm-up", [document], query="?pages=1-4" if bench.server.dialect == "ocr" else "", requests=1)
     yield bench.measure(f"{pages}-page PDF", [document], requests=2)
     if bench.server.dialect == "ocr":
-        with Watch(bench.server.pid) as watch:
+        with bench.watch() as watch:
             found = json.loads(bench.load([document], requests=1, stream=True).communicate()[0])
         yield bench.row(f"{pages}-page PDF, streamed", found, watch, f"first page {1000 * found['firsts'][0]:.0f} ms")
 

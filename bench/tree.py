@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,11 +46,19 @@ def memory_mb(root: int) -> float:
     return total / 1024
 
 
-class Watch:
-    """Measures a tree over the body of a `with`: `cpu` seconds, `peak` and `before` in MB."""
+def busy_seconds() -> float:
+    """What all cores together have worked, for anybody."""
+    user, nice, system, _, _, irq, soft, steal = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:9])
+    return (user + nice + system + irq + soft + steal) / _TICKS
 
-    def __init__(self, root: int, every: float = 0.25) -> None:
-        self._root, self._every = root, every
+
+class Watch:
+    """Measures a tree over the body of a `with`: `cpu` seconds, `peak` and `before` in MB, and `others`, the cores that
+    processes outside of the trees of `root` and `ours` kept busy meanwhile."""
+
+    def __init__(self, root: int, ours: Sequence[int] = (), every: float = 0.25) -> None:
+        self._root, self._ours, self._every = root, ours, every
+        self.others = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._sample)
         self.cpu = self.peak = self.before = 0.0
@@ -56,13 +66,21 @@ class Watch:
     def __enter__(self) -> Watch:
         self.before = self.peak = memory_mb(self._root)
         self.cpu = -cpu_seconds(self._root)
+        self._begun = time.monotonic()
+        self.others = self._foreign()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.cpu += cpu_seconds(self._root)
+        self.others = (self._foreign() - self.others) / (time.monotonic() - self._begun)
         self._stop.set()
         self._thread.join()
+
+    def _foreign(self) -> float:
+        mine = {pid for root in self._ours for pid in members(root)}
+        roots = [*self._ours, *({self._root} - mine)]
+        return busy_seconds() - sum(cpu_seconds(root) for root in roots)
 
     def _sample(self) -> None:
         while not self._stop.wait(self._every):
