@@ -3,9 +3,11 @@
     scripts/bench [--kit FOLDER] [--official VENV] [--only single,pdf,long,mixed,alone,backends] …
 
 Starts the stand-in VLM of the kit, then each server in turn with the same layout model and the same pages, and prints
-a table. Load, stand-in and servers share the machine's cores. Limit: pages/s that the stand-in could answer were it
-always full. CPU: seconds of the server's whole process tree per page. Memory: proportional set size of the tree at its peak.
-Others: cores that other programs on the machine kept busy meanwhile; figures with much of it are not to be compared.
+a table. Load, stand-in and servers share the machine's cores.
+
+Limit: pages/s that the stand-in could answer were it always full. CPU: of the server's whole process tree. Memory:
+proportional set size of the tree at its peak. Others: cores that other programs on the machine kept busy meanwhile;
+figures with much of it are not to be compared.
 """
 
 from __future__ import annotations
