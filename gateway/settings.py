@@ -35,7 +35,10 @@ class Settings(BaseSettings):
     layout_detector: Literal["auto", "paddlex", "cpu", "whole-page"] = Field(
         "auto", description="Who finds the regions; `auto` takes the best that is installed"
     )
-    layout_model_name: str = Field("PP-DocLayoutV3", description="Layout model of the `paddlex` detector")
+    layout_model_name: str = Field(
+        "PP-DocLayoutV3",
+        description="Layout model of the `paddlex` detector; by default `PP-DocLayoutV2` where the VLM is PaddleOCR-VL-0.9B",
+    )
     layout_model_dir: str = Field("", description="Local folder of the layout model")
     layout_engine: str = Field("onnxruntime", description="PaddleX engine of the layout model")
     doc_preparation: Annotated[tuple[Literal["orientation", "unwarping"], ...], NoDecode] = Field(
@@ -80,6 +83,13 @@ class Settings(BaseSettings):
     def _name_the_cpu_backend(cls, given: dict[str, Any]) -> dict[str, Any]:
         """Answers of the embedded recogniser do not claim to be the VLM's."""
         return {"vlm_model_name": "rapidocr-tesseract"} | given if given.get("genai_backend") == "cpu" else given
+
+    @model_validator(mode="before")
+    @classmethod
+    def _go_by_the_version(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """The VLM's name says which of PaddleX's pipelines this is, and that has its layout model."""
+        first = given.get("vlm_model_name") == "PaddleOCR-VL-0.9B"
+        return {"layout_model_name": "PP-DocLayoutV2"} | given if first else given
 
     def shown(self) -> dict[str, str]:
         """Every setting in force by its variable's name, secrets hidden."""

@@ -61,3 +61,12 @@ def test_the_readme_lists_every_setting_with_its_default(monkeypatch: pytest.Mon
         name: (value, Settings.model_fields[name.lower()].description) for name, value in Settings().shown().items()
     }
     assert table == code
+
+
+def test_the_version_is_one_setting() -> None:
+    """The VLM's name brings the layout model that PaddleX's pipeline of that version has, unless another is named."""
+    versions = ("PaddleOCR-VL-0.9B", "PaddleOCR-VL-1.5-0.9B", "PaddleOCR-VL-1.6-0.9B")
+    models = [Settings(vlm_model_name=version).layout_model_name for version in versions]
+    assert models == ["PP-DocLayoutV2", "PP-DocLayoutV3", "PP-DocLayoutV3"]
+    chosen = Settings(vlm_model_name=versions[0], layout_model_name="PP-DocLayoutV3")
+    assert chosen.layout_model_name == "PP-DocLayoutV3"
