@@ -79,6 +79,12 @@ class InvalidRequest(GatewayError):
     code = "invalid_request"
 
 
+class BodyTooSlow(GatewayError):
+    """The caller's own body did not arrive in time."""
+
+    code = "request_timeout"
+
+
 class Unauthorized(GatewayError):
     code = "unauthorized"
 

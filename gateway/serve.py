@@ -13,35 +13,63 @@ import uvicorn
 
 from gateway.api.admission import Admission
 from gateway.app import Service, build_app, open_service
+from gateway.connection import HEAD_BYTES, Connection
+from gateway.memory import Memory
 from gateway.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that leaves the signals to `serve`, which drains before it stops listening."""
+    """A uvicorn server that leaves the signals to `serve`, which drains before it stops listening, and that ends
+    connections which take too long."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def on_tick(self, counter: int) -> bool:
+        if counter % 10 == 0:  # ten ticks a second
+            for connection in tuple(self.server_state.connections):
+                if isinstance(connection, Connection):
+                    connection.check()
+        return await super().on_tick(counter)
+
+
+def admission_of(settings: Settings) -> Admission:
+    """The door, by the settings."""
+    return Admission(
+        settings.max_queued_requests,
+        settings.request_timeout_s,
+        max_bytes=settings.max_queued_mb << 20,
+        memory=Memory(settings.memory_reserve_mb << 20),
+    )
+
+
+def configuration(service: Service, admission: Admission) -> uvicorn.Config:
+    """How uvicorn is to serve."""
+    return uvicorn.Config(
+        build_app(service, admission),
+        host=service.settings.gateway_host,
+        port=service.settings.gateway_port,
+        http=Connection,
+        ws="none",
+        h11_max_incomplete_event_size=HEAD_BYTES,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_keep_alive=75,  # longer than proxies keep theirs, or they send into a connection that is closing
+        timeout_graceful_shutdown=5,
+    )
+
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. While draining, the port stays open: new requests are told 503, running ones
     finish within `DRAIN_S`; a second signal ends the drain at once."""
-    admission = Admission(settings.max_queued_requests, settings.request_timeout_s)
+    admission = admission_of(settings)
     async with open_service(settings) as service:
-        config = uvicorn.Config(
-            build_app(service, admission),
-            host=settings.gateway_host,
-            port=settings.gateway_port,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            timeout_graceful_shutdown=5,
-        )
-        server = Server(config)
+        server = Server(configuration(service, admission))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_settle, service)
             tasks.start_soon(_stop_on_signal, server, admission, settings.drain_s)

@@ -53,6 +53,12 @@ class Settings(BaseSettings):
     max_pixels: int = Field(100_000_000, ge=1, description="Most pixels of one page")
 
     max_queued_requests: int = Field(256, ge=1, description="Requests in the house at once; more are answered 429")
+    max_queued_mb: int = Field(
+        1024, ge=1, description="Documents in the house at once, in MiB of their files; more are answered 429"
+    )
+    memory_reserve_mb: int = Field(
+        256, ge=0, description="Requests are answered 429 while less memory than this is free, in MiB; `0`: never"
+    )
     request_timeout_s: float = Field(300, gt=0, description="Seconds a request may take")
     health_grace_s: float = Field(600, ge=0, description="Seconds `/health` stays 200 while the backend is away")
     drain_s: float = Field(60, ge=0, description="Seconds that running requests get after SIGTERM")

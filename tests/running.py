@@ -11,11 +11,10 @@ from typing import Any
 
 import anyio
 import httpx
-import uvicorn
 
 from gateway.api.admission import Admission
-from gateway.app import Service, build_app, open_service
-from gateway.serve import Server
+from gateway.app import Service, open_service
+from gateway.serve import Server, admission_of, configuration
 from gateway.settings import Settings
 
 
@@ -27,6 +26,11 @@ class Gateway:
     port: int
     service: Service
     admission: Admission
+    server: Server
+
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self.server.server_state.connections)
 
     async def ocr(self, content: bytes, headers: dict[str, str] | None = None, **options: Any) -> httpx.Response:
         """POST a raw body, with options in the query."""
@@ -40,19 +44,17 @@ async def gateway(*vlm_urls: str, wait: bool = True, **settings: Any) -> AsyncIt
     Unless a setting says otherwise, the whole page is one region, and equal ones are asked for each time.
     """
     chosen = Settings(**{"layout_detector": "whole-page", "cache_mb": 0, "vlm_urls": ",".join(vlm_urls), **settings})
-    admission = Admission(chosen.max_queued_requests, chosen.request_timeout_s)
+    admission = admission_of(chosen)
     async with open_service(chosen) as service:
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        server = Server(
-            uvicorn.Config(build_app(service, admission), log_config=None, access_log=False, lifespan="off")
-        )
+        server = Server(configuration(service, admission))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve, [listener])
             if wait:
                 await service.wait_until_ready(20)
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
-                yield Gateway(http, port, service, admission)
+                yield Gateway(http, port, service, admission, server)
             server.should_exit = True
 
 

@@ -12,15 +12,16 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "gateway"
 
 LAYERS = {
-    "document": 0, "errors": 0, "settings": 0, "metrics": 0, "logs": 0, "turns": 0, "weights": 0,
+    "document": 0, "errors": 0, "settings": 0, "metrics": 0, "logs": 0, "turns": 0, "weights": 0, "hold": 0,
+    "memory": 0,
     "intake": 1, "layout": 1, "vlm": 1, "regions": 1, "assemble": 1, "cpu_backend": 1, "listener": 1, "follow": 1,
     "pipeline": 2,
     "api": 3,
-    "app": 4, "serve": 4, "commands": 4, "__main__": 4,
+    "app": 4, "connection": 4, "serve": 4, "commands": 4, "__main__": 4,
 }  # fmt: skip
 ALONE = {"intake", "layout", "vlm", "regions", "assemble", "cpu_backend", "listener", "follow"}
 HOMES = {
-    "fastapi": {"api", "app"}, "starlette": {"api", "app"}, "uvicorn": {"serve", "commands"},
+    "fastapi": {"api", "app"}, "starlette": {"api", "app"}, "uvicorn": {"connection", "serve", "commands"},
     "httpx": {"vlm", "intake"}, "aiohttp": {"vlm"}, "boto3": {"intake"},
     "paddlex": {"layout"}, "rapidocr": {"layout", "cpu_backend"}, "rapid_layout": {"layout"},
     "docx": {"assemble"}, "latex2mathml": {"assemble"}, "mathml2omml": {"assemble"},

@@ -4,51 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import anyio
 import documents
 import httpx
-from anyio.abc import Process
+from serving import ROOT, serving
 from vlm_standin import Standin
 
-ROOT = Path(__file__).parent.parent
 PNG = documents.png("Hello")
-
-
-@asynccontextmanager
-async def serving(vlm_url: str, **variables: str) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
-    """`python -m gateway serve` until the block ends; ready when the block begins."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    environment = {
-        **os.environ,
-        "GATEWAY_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(port),
-        "VLM_URLS": vlm_url,
-        "LAYOUT_DETECTOR": "whole-page",
-        "LOG_LEVEL": "warning",
-        **variables,
-    }
-    process = await anyio.open_process(
-        [sys.executable, "-m", "gateway", "serve"], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stderr=None
-    )
-    async with process, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
-        try:
-            with anyio.fail_after(30):
-                while True:
-                    if await _ready(http):
-                        break
-                    await anyio.sleep(0.05)
-            yield process, http
-        finally:
-            if process.returncode is None:
-                process.kill()
 
 
 async def _draining(http: httpx.AsyncClient) -> None:
@@ -59,16 +23,10 @@ async def _draining(http: httpx.AsyncClient) -> None:
         await anyio.sleep(0.02)
 
 
-async def _ready(http: httpx.AsyncClient) -> bool:
-    try:
-        return (await http.get("/health/ready")).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
 async def test_sigterm_lets_running_requests_finish() -> None:
     """While draining, the port is open, new requests are 503, the running one is served; then the process exits 0."""
-    async with Standin() as vlm, serving(vlm.url) as (process, http):
+    async with Standin() as vlm, serving(vlm.url) as gateway:
+        process, http = gateway.process, gateway.http
         vlm.fail(hang=True)
         answers: list[httpx.Response] = []
 
@@ -89,7 +47,8 @@ async def test_sigterm_lets_running_requests_finish() -> None:
 
 async def test_a_second_signal_ends_the_drain() -> None:
     """Whoever waits is told 503, and the process exits 0 without waiting for `DRAIN_S`."""
-    async with Standin() as vlm, serving(vlm.url, DRAIN_S="300") as (process, http):
+    async with Standin() as vlm, serving(vlm.url, DRAIN_S="300") as gateway:
+        process, http = gateway.process, gateway.http
         vlm.fail(hang=True)
         answers: list[httpx.Response] = []
 

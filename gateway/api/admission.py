@@ -1,21 +1,56 @@
-"""Who may come in: a bounded number of requests at once, none while draining."""
+"""Who may come in: a bounded number of requests and of their bytes at once, none while draining or short of memory."""
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
 
 from gateway.errors import DeadlineExceeded, Overloaded, ShuttingDown
+from gateway.hold import Hold
+from gateway.memory import Memory
+
+WINDOW_S = 60.0
+"""How far back requests that left are counted."""
+
+
+class Turnover:
+    """How fast requests leave, and so when there is room again."""
+
+    def __init__(self) -> None:
+        self._left: deque[float] = deque()
+        self._promised = 0.0
+
+    def count(self) -> None:
+        """One has left."""
+        self._left.append(time.monotonic())
+
+    def retry_after(self) -> float:
+        """Seconds until a place is free for one more caller, each told later than the one before."""
+        now = time.monotonic()
+        while self._left and now - self._left[0] > WINDOW_S:
+            self._left.popleft()
+        since = now - self._left[0] if self._left else WINDOW_S
+        each = max(since, 1.0) / len(self._left) if self._left else WINDOW_S / 2
+        self._promised = max(now, self._promised) + each
+        wait = min(self._promised - now, WINDOW_S)
+        self._promised = now + wait
+        return wait
 
 
 class Admission:
-    """Counts the requests in the house. `limit` of them may be in it, each for `timeout` seconds at most."""
+    """Counts the requests in the house. `limit` of them may be in it, each for `timeout` seconds at most, and
+    `max_bytes` of their documents; none comes in while `memory` is short."""
 
-    def __init__(self, limit: int, timeout: float) -> None:
+    def __init__(self, limit: int, timeout: float, *, max_bytes: int = 1 << 30, memory: Memory | None = None) -> None:
         self._limit = limit
         self._timeout = timeout
+        self._memory = memory or Memory(reserve=0)
+        self._turnover = Turnover()
+        self._hold = Hold(max_bytes, self._turnover.retry_after)
         self._scopes: set[anyio.CancelScope] = set()
         self._empty = anyio.Event()
         self.draining = False
@@ -25,12 +60,17 @@ class Admission:
         return len(self._scopes)
 
     @property
+    def bytes_held(self) -> int:
+        """Of documents in the house."""
+        return self._hold.held
+
+    @property
     def full(self) -> bool:
-        return len(self._scopes) >= self._limit
+        return len(self._scopes) >= self._limit or self._memory.short
 
     @asynccontextmanager
     async def enter(self) -> AsyncIterator[None]:
-        """A place in the house for the body of the `async with`.
+        """A place in the house for the body of the `async with`, where `gateway.hold.take` counts its bytes.
 
         Raises `ShuttingDown` while draining and when the drain's time is over, `Overloaded` when the house is full,
         `DeadlineExceeded` when the body took too long.
@@ -38,13 +78,17 @@ class Admission:
         if self.draining:
             raise ShuttingDown("The service is shutting down.", retry_after=5)
         if self.full:
-            raise Overloaded(f"{self._limit} requests are waiting or being served already.", retry_after=2)
+            short = "The service is short of memory." if self._memory.short else ""
+            detail = short or f"{self._limit} requests are waiting or being served already."
+            raise Overloaded(detail, retry_after=self._turnover.retry_after())
         with anyio.CancelScope(deadline=anyio.current_time() + self._timeout) as scope:
             self._scopes.add(scope)
             try:
-                yield
+                with self._hold.request():
+                    yield
             finally:
                 self._scopes.discard(scope)
+                self._turnover.count()
                 if not self._scopes:
                     self._empty.set()
         if scope.cancelled_caught:

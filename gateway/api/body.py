@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,8 +18,11 @@ from gateway.document import Options, Task, Views
 from gateway.errors import InvalidRequest, TooLarge, UnsupportedContentType
 from gateway.intake.source import decode_base64
 
-MULTIPART_OVERHEAD = 1 << 20
-"""Bytes that boundaries, part headers and option fields may add to a document."""
+OVERHEAD = 1 << 20
+"""Bytes that boundaries, part headers and options may add to a document."""
+
+MOST_VALUES = 100_000
+"""In a body of JSON that is to hold a document and options."""
 
 
 class OptionFields(BaseModel):
@@ -85,12 +89,12 @@ class _Parser(MultiPartParser):
     def __init__(self, request: Request, limit: int) -> None:
         super().__init__(
             request.headers,
-            _bounded(request, limit + MULTIPART_OVERHEAD),  # type: ignore[arg-type]
+            _bounded(request, limit + OVERHEAD),  # type: ignore[arg-type]
             max_files=1,
             max_fields=len(OptionFields.model_fields),
             max_part_size=4096,
         )
-        self.spool_max_size = limit + MULTIPART_OVERHEAD
+        self.spool_max_size = limit + OVERHEAD
 
     def close(self) -> None:
         """Let go of the files, of those too whose parts never ended, which `parse` leaves open."""
@@ -110,7 +114,7 @@ async def read_submission(request: Request, max_bytes: int) -> Submission:
         return await _json(request, max_bytes)
     if content_type in ("", "application/pdf", "application/octet-stream") or content_type.startswith("image/"):
         options = _fields(OptionFields, request.query_params.multi_items()).options()
-        return Submission(await whole(request, max_bytes), options)
+        return Submission(await _whole(request, max_bytes), options)
     raise UnsupportedContentType(
         f"Content-Type {content_type!r}: send multipart/form-data, application/json, image/*, application/pdf or "
         "application/octet-stream."
@@ -129,6 +133,8 @@ async def _multipart(request: Request, max_bytes: int) -> Submission:
         data = await files[0][1].read()
     except MultiPartException as exc:
         raise InvalidRequest(f"multipart/form-data: {exc.message}") from exc
+    except UnicodeError as exc:  # the body's charset may name any codec of Python's, and one always fails
+        raise InvalidRequest("multipart/form-data: the names are not in its charset") from exc
     finally:
         parser.close()
     if len(data) > max_bytes:
@@ -138,12 +144,11 @@ async def _multipart(request: Request, max_bytes: int) -> Submission:
 
 async def _json(request: Request, max_bytes: int) -> Submission:
     _no_query(request)
-    raw = await whole(request, in_base64(max_bytes))
-    return await anyio.to_thread.run_sync(_parse_json, raw, max_bytes)
+    members = await json_body(request, max_bytes)
+    return await anyio.to_thread.run_sync(_submitted, members, max_bytes)
 
 
-def _parse_json(raw: bytes, max_bytes: int) -> Submission:
-    members = json_of(raw)
+def _submitted(members: object, max_bytes: int) -> Submission:
     if not isinstance(members, Mapping):
         raise InvalidRequest("The body must be a JSON object.")
     fields = _fields(JsonFields, [(name, value) for name, value in members.items() if value is not None])
@@ -158,10 +163,29 @@ def _parse_json(raw: bytes, max_bytes: int) -> Submission:
     return Submission(data, options)
 
 
-def json_of(raw: bytes) -> Any:
-    """The value in a body of JSON, no member of an object given twice. Raises `InvalidRequest`."""
+async def json_body(request: Request, max_bytes: int, most_values: int = MOST_VALUES) -> Any:
+    """The value in a body of JSON that may hold a document of `max_bytes` in base64; no object gives a member twice.
+
+    More than about `most_values` in all are refused: one of three bytes can cost a hundred in memory.
+
+    Raises `TooLarge` and `InvalidRequest`.
+    """
+    raw = await _gathered(request, max_bytes * 4 // 3 + OVERHEAD)
+    return await anyio.to_thread.run_sync(_parsed, raw, most_values)
+
+
+def _parsed(raw: io.BytesIO, most_values: int) -> Any:
+    with raw:
+        body = raw.getvalue()
+    if sum(body.count(mark) for mark in (b",", b"[", b"{")) > most_values:
+        raise InvalidRequest("The JSON has too many values.")
     try:
-        return json.loads(raw, object_pairs_hook=_members)
+        text = str(body, "utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise InvalidRequest("The body is not valid JSON: it is not UTF-8.") from exc
+    del body
+    try:
+        return json.loads(text, object_pairs_hook=_members)
     except (ValueError, RecursionError) as exc:
         raise InvalidRequest("The body is not valid JSON.") from exc
 
@@ -195,14 +219,16 @@ def _no_query(request: Request) -> None:
         raise InvalidRequest(f"{name[:80]}: with this content type options go into the body, not the query")
 
 
-def in_base64(max_bytes: int) -> int:
-    """How long a body may be that holds a document of `max_bytes` in base64, and options."""
-    return max_bytes * 4 // 3 + MULTIPART_OVERHEAD
+async def _whole(request: Request, limit: int) -> bytes:
+    return (await _gathered(request, limit)).getvalue()
 
 
-async def whole(request: Request, limit: int) -> bytes:
-    """The bytes of the body. Raises `TooLarge` as soon as they are more than `limit`."""
-    return b"".join([chunk async for chunk in _bounded(request, limit)])
+async def _gathered(request: Request, limit: int) -> io.BytesIO:
+    """The body, held once: a list of pieces to be joined would be twice."""
+    body = io.BytesIO()
+    async for chunk in _bounded(request, limit):
+        body.write(chunk)
+    return body
 
 
 async def _bounded(request: Request, limit: int) -> AsyncIterator[bytes]:

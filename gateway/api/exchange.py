@@ -12,7 +12,13 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway.api.admission import Admission
-from gateway.errors import GatewayError, one_error
+from gateway.errors import BodyTooSlow, GatewayError, one_error
+from gateway.hold import take
+
+BODY_S = 20.0
+"""Seconds that any body may take to arrive."""
+BODY_BYTES_PER_S = 16 << 10
+"""Those that have passed this many bytes may take a second longer for each."""
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +52,7 @@ class Exchange(Response):
 
         try:
             async with self._admission.enter():
-                answer = await self._prepare(Request(scope, receive))
+                answer = await self._prepare(Request(scope, _arriving(receive)))
                 with one_error():
                     async with anyio.create_task_group() as tasks:
                         tasks.start_soon(_until_gone, receive, tasks.cancel_scope)
@@ -59,6 +65,25 @@ class Exchange(Response):
                 raise
             log.warning("request failed after its answer began: %s: %s", error.code, error.detail)
             await send({"type": "http.response.body", "body": self._ending(error), "more_body": False})
+
+
+def _arriving(receive: Receive) -> Receive:
+    """`receive` for a body that is counted, and that must keep coming."""
+    deadline = anyio.current_time() + BODY_S
+
+    async def counted() -> Message:
+        nonlocal deadline
+        try:
+            with anyio.fail_at(deadline):
+                message = await receive()
+        except TimeoutError as exc:
+            raise BodyTooSlow(f"The body came at less than {BODY_BYTES_PER_S >> 10} KiB a second.") from exc
+        size = len(message.get("body", b""))
+        take(size)
+        deadline += size / BODY_BYTES_PER_S
+        return message
+
+    return counted
 
 
 async def _until_gone(receive: Receive, scope: anyio.CancelScope) -> None:

@@ -84,4 +84,4 @@ class Keys:
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         shown = bearer.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
         # Every key is compared, so that the time taken does not tell which one nearly fitted.
-        return any([hmac.compare_digest(shown.encode(), key) for key in self._keys])
+        return any([hmac.compare_digest(shown.encode("latin-1"), key) for key in self._keys])

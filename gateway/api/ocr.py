@@ -160,5 +160,5 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
             NDJSON: {"schema": {"anyOf": [openapi.ref(schemas.PageShape), openapi.ref(schemas.ClosingShape)]}},
         },
     },
-    **openapi.problem_responses((400, 401, 403, 406, 413, 415, 422, 429, 500, 502, 503, 504)),
+    **openapi.problem_responses((400, 401, 403, 406, 408, 413, 415, 422, 429, 431, 500, 502, 503, 504)),
 }

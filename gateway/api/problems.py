@@ -20,6 +20,7 @@ STATUS: dict[type[errors.GatewayError], int] = {
     errors.Unauthorized: 401,
     errors.FetchRefused: 403,
     errors.NotAcceptable: 406,
+    errors.BodyTooSlow: 408,
     errors.TooLarge: 413,
     errors.Unsupported: 415,
     errors.InvalidRequest: 422,
@@ -37,10 +38,12 @@ TITLES = {
     404: "Not found",
     405: "Method not allowed",
     406: "Not acceptable",
+    408: "Request timeout",
     413: "Too large",
     415: "Unsupported document",
     422: "Invalid request",
     429: "Overloaded",
+    431: "Headers too large",
     500: "Internal error",
     502: "Fetch failed",
     503: "Unavailable",
@@ -65,7 +68,7 @@ def problem(status: int, code: str, detail: str, request_id: str, headers: dict[
         "request_id": request_id,
         "error": detail,
     }
-    content = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     return Response(content, status, headers, media_type="application/problem+json")
 
 
@@ -77,6 +80,8 @@ def of_error(error: errors.GatewayError, request_id: str) -> Response:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, errors.BodyTooSlow):
+        headers["Connection"] = "close"
     return problem(status, error.code, error.detail, request_id, headers)
 
 

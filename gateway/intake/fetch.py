@@ -130,7 +130,7 @@ class Fetcher:
 def _parsed(url: str) -> httpx.URL:
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL as exc:
+    except (httpx.InvalidURL, UnicodeError) as exc:  # half a surrogate pair is no text
         raise InvalidRequest("url: it is malformed") from exc
     if not parsed.raw_host:
         raise InvalidRequest("url: it names no host")

@@ -12,7 +12,7 @@ import anyio
 from fastapi import Request
 from starlette.types import Send
 
-from gateway.api.body import in_base64, json_of, too_large, whole
+from gateway.api.body import json_body, too_large
 from gateway.api.exchange import Answer
 from gateway.api.health import Health
 from gateway.api.paddlex import envelope
@@ -49,8 +49,7 @@ class Call:
 
     async def prepare(self, request: Request) -> Answer:
         """The body is read and found in order, and a backend is there to read it."""
-        raw = await whole(request, in_base64(self._dialect.max_bytes))
-        members = await anyio.to_thread.run_sync(json_of, raw)
+        members = await json_body(request, self._dialect.max_bytes)
         if log_id := log_id_of(members):
             self._log_id = request.state.log_id = log_id
         fields = await anyio.to_thread.run_sync(validated, ParsingFields, members)

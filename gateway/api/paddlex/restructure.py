@@ -12,7 +12,7 @@ import anyio
 from fastapi import Request
 from starlette.types import Send
 
-from gateway.api.body import in_base64, json_of, whole
+from gateway.api.body import json_body
 from gateway.api.exchange import Answer
 from gateway.api.paddlex import envelope
 from gateway.api.paddlex.document import add_global_ids, exports, restructured
@@ -31,6 +31,9 @@ from gateway.document import Block
 from gateway.errors import InvalidBase64
 from gateway.intake.source import decode_base64
 
+MOST_VALUES = 2_000_000
+"""In one body: a page has a few hundred, with its blocks and their corners."""
+
 _HEADING = re.compile(r"^#+\s")
 _KEPT = ("block_polygon_points", "block_error")
 _PICTURES = frozenset({"image", "header_image", "footer_image", "seal", "chart"})
@@ -45,8 +48,7 @@ class Call:
 
     async def prepare(self, request: Request) -> Answer:
         """The body is read and found in order."""
-        raw = await whole(request, in_base64(self._max_bytes))
-        members = await anyio.to_thread.run_sync(json_of, raw)
+        members = await json_body(request, self._max_bytes, MOST_VALUES)
         if log_id := log_id_of(members):
             self._log_id = request.state.log_id = log_id
         fields = await anyio.to_thread.run_sync(validated, RestructureFields, members)
