@@ -285,7 +285,8 @@ class Options:
     `charts`, `seals` and `pictures`: the text inside these is read; `merge`: paragraphs broken over columns are read as
     one. `pretty`, `formula_numbers` and `ignored` (labels; None: furniture) are about the Markdown. `images`: the crops
     of pictures are returned, those that the Markdown shows (`inline`), or `all`. `dpi` is for PDF pages, None is the
-    service's own. `orientation`, `unwarping`: pages are turned upright and flattened before they are read.
+    service's own. `orientation`, `unwarping`: pages are turned upright and flattened before they are read. Wherever
+    something of an `interactive` document waits, nothing of a `batch` gets a turn.
     """
 
     pages: str = ""
@@ -306,3 +307,4 @@ class Options:
     views: Views = Views()
     orientation: bool = False
     unwarping: bool = False
+    priority: Literal["interactive", "batch"] = "interactive"

@@ -62,6 +62,8 @@ WHOLE_PAGE = "whole-page"
 BLANK = Recognition("", notes=("blank",))
 """What is known of a region of one colour without asking anybody."""
 
+_PRIORITIES = {"interactive": 0, "batch": 1}
+
 _USUAL_PAGE = 16 << 20
 """Bytes; A4 at 200 dpi is 12 MB. A page of several times as much counts as several."""
 
@@ -138,7 +140,7 @@ class Pipeline:
         """
         if missing := sorted(_steps(options) - self._preparer.steps):
             raise InvalidRequest(f"{missing[0]}: this service has no model for it (`DOC_PREPARATION`)")
-        party = Party()
+        party = Party(_PRIORITIES[options.priority])
         with one_error():
             async with (
                 self._decoder.open(data, options.pages, options.dpi, party) as document,

@@ -196,6 +196,26 @@ async def test_a_short_document_does_not_wait_for_a_long_one() -> None:
     assert done.index(1) <= 4
 
 
+async def test_a_batch_waits_for_what_is_interactive() -> None:
+    """A page of a batch that came first gets room after an interactive document that came later."""
+    async with Standin() as vlm, pipeline(vlm, pages_in_memory=1) as running, anyio.create_task_group() as tasks:
+        vlm.fail(hang=True)
+        done: list[str] = []
+
+        async def read(name: str, options: Options) -> None:
+            await pages_of(running, documents.png(INK, (300, 400)), options)
+            done.append(name)
+
+        tasks.start_soon(read, "first", Options())
+        await vlm.until(lambda: vlm.in_flight == 3)
+        tasks.start_soon(read, "batch", Options(priority="batch"))
+        await anyio.sleep(0.5)
+        tasks.start_soon(read, "interactive", Options())
+        await anyio.sleep(0.5)
+        vlm.heal()
+    assert done == ["first", "interactive", "batch"]
+
+
 async def test_a_large_page_takes_the_room_of_several() -> None:
     """What is bounded are bytes: beside a page of 48 MB there is no room for two more."""
     async with Standin() as vlm, pipeline(vlm, pages_in_memory=3) as running, anyio.create_task_group() as tasks:
