@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from gateway import __version__
-from gateway.api import ocr, openapi, ops, problems
+from gateway.api import ocr, openapi, ops, page, problems
 from gateway.api.admission import Admission
 from gateway.api.health import Health
 from gateway.api.middleware import Keys, RequestLog
@@ -97,6 +97,8 @@ def build_app(service: Service, admission: Admission) -> ASGIApp:
     work = (service.pipeline, service.fetcher, health, max_bytes)
     app.include_router(ocr.routes(ocr.Dialect(*work, settings.vlm_model_name)))
     app.include_router(paddlex.routes(layout_parsing.Dialect(*work, settings.paddlex_visualize)))
+    if settings.page:
+        app.include_router(page.routes())
     openapi.install(app, (*ocr.SHAPES, *paddlex.SHAPES), keys=bool(settings.gateway_api_keys))
     keyed = Keys(app, [key.get_secret_value() for key in settings.gateway_api_keys])
     return RequestLog(Envelopes(keyed, paddlex.PATHS))

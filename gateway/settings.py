@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     paddlex_visualize: bool = Field(
         True, description="Pictures of pages in PaddleX's API for callers who do not say `visualize`"
     )
+    page: bool = Field(True, description="The page for people at `/`; `off`: 404")
     log_format: Literal["auto", "json", "text"] = Field("auto", description="`auto`: text on a terminal, else JSON")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line logged")
 

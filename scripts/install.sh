@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the project with the extras named (cpu, paddlex, dev) into .venv, or into $VENV; all words go to stderr.
-# Quick when nothing has changed. The extra `cpu` includes Tesseract with Russian, from apt where this user may.
+# Quick when nothing has changed. The extra `cpu` includes Tesseract with Russian, `dev` a browser to test the page in,
+# from apt where this user may.
 set -euo pipefail
 exec 1>&2
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -29,6 +30,14 @@ install_tesseract() {
   have_russian || apt_install tesseract-ocr tesseract-ocr-rus || true
   have_russian || say "Tesseract with Russian is missing (Debian: tesseract-ocr, tesseract-ocr-rus), so the embedded" \
     "CPU backend cannot read Cyrillic here; Latin and Chinese text is read all the same"
+}
+
+have_browser() { command -v chromedriver >/dev/null && command -v chromium >/dev/null; }
+
+install_browser() {
+  have_browser || apt_install chromium chromium-driver || true
+  have_browser || say "Chromium and its driver are missing (Debian: chromium, chromium-driver), so the tests of the page" \
+    "for people are skipped"
 }
 
 find_python() {
@@ -71,3 +80,4 @@ install_python_packages() {
 make_venv
 install_python_packages "$@"
 case " $* " in *" cpu "*) install_tesseract ;; esac
+case " $* " in *" dev "*) install_browser ;; esac

@@ -25,6 +25,10 @@ MOST_VALUES = 100_000
 """In a body of JSON that is to hold a document and options."""
 
 
+_VIEWS = {"overlay": Views(("overlay",)), "page": Views(("page",), "JPEG", 1600)}
+"""What the values of `images` show of a page."""
+
+
 class OptionFields(BaseModel):
     """The options of `/ocr`, however they are sent."""
 
@@ -36,9 +40,10 @@ class OptionFields(BaseModel):
     language: str = Field(
         "", pattern=r"^([A-Za-z]{2,3})?$", description="ISO 639-1 or 639-2; a hint that the VLM ignores"
     )
-    images: Literal["none", "inline", "overlay"] = Field(
+    images: Literal["none", "inline", "overlay", "page"] = Field(
         "none",
-        description="`inline`: return cropped pictures; `overlay`: every page with its regions, labels and order drawn",
+        description="`inline`: return cropped pictures; `overlay`: every page with its regions, labels and order "
+        "drawn; `page`: cropped pictures, and every page as a JPEG to look at",
     )
 
     orientation: bool = Field(False, description="Turn pages upright first")
@@ -52,8 +57,8 @@ class OptionFields(BaseModel):
             self.layout,
             self.task or Task.OCR,
             self.language.lower(),
-            "inline" if self.images == "inline" else "none",
-            views=Views(("overlay",)) if self.images == "overlay" else Views(),
+            "inline" if self.images in ("inline", "page") else "none",
+            views=_VIEWS.get(self.images, Views()),
             orientation=self.orientation,
             unwarping=self.unwarping,
         )

@@ -11,9 +11,10 @@ from typing import Any
 
 from gateway.api import schemas
 from gateway.assemble import document_markdown, flat_results
-from gateway.document import Block, PageResult, Usage
+from gateway.document import Block, PageResult, Usage, View
 from gateway.errors import GatewayError
 
+VIEWS: dict[View, str] = {"overlay": "imgs/overlay_page_{}.png", "page": "imgs/page_{}.jpg"}
 STAGES = ("decode", "layout", "recognition")
 
 
@@ -59,8 +60,8 @@ def document(request_id: str, model: dict[str, str], pages: Sequence[PageResult]
 
 
 def page(result: PageResult) -> dict[str, Any]:
-    """One page (`PageShape`). A picture to look at stands with the others, as `imgs/overlay_page_1.png`."""
-    views = {f"imgs/{name}_page_{result.page}.png": file for name, file in result.views.items()}
+    """One page (`PageShape`). A picture to look at stands with the others, by a path of `VIEWS`."""
+    views = {VIEWS[name].format(result.page): file for name, file in result.views.items()}
     return {
         "page": result.page,
         "width": result.width,
