@@ -34,6 +34,11 @@ for (const kind of ["dragover", "drop"]) {
   target.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }));
 }
 """
+PASTE = """
+const clipboardData = new DataTransfer();
+clipboardData.items.add(new File([Uint8Array.from(atob(arguments[0]), (one) => one.charCodeAt(0))], "image.png"));
+document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+"""
 
 
 class Browser:
@@ -176,6 +181,20 @@ def test_the_result_can_be_taken_along(browser: Browser, whole: tuple[Gateway, S
     until((browser.downloads / "My scan.json").exists, "the JSON")
     saved = json.loads((browser.downloads / "My scan.json").read_text())
     assert [page["blocks"][0]["content"] for page in saved["pages"]] == ["One line\nAnother line"] * 2
+
+
+def test_a_document_can_be_chosen_or_pasted(browser: Browser, whole: tuple[Gateway, Standin], tmp_path: Path) -> None:
+    """Dropping is not the only way in; the options go with every way."""
+    running, _ = whole
+    browser.open(running)
+    (tmp_path / "two.tiff").write_bytes(documents.tiff(["a", "b"]))
+    browser.one("#pages").send_keys("2")
+    browser.one("#file").send_keys(str(tmp_path / "two.tiff"))
+    until(lambda: browser.text("#progress").startswith("Done: "), "the chosen file")
+    assert [one.text for one in browser.all(".sheet h3")] == ["Page 2"]
+    browser.one("#pages").clear()
+    browser.run(PASTE, base64.b64encode(documents.png("a")).decode())
+    until(lambda: [one.text for one in browser.all(".sheet h3")] == ["Page 1"], "the pasted picture")
 
 
 def test_pages_are_shown_as_they_arrive(browser: Browser, whole: tuple[Gateway, Standin]) -> None:
