@@ -34,9 +34,6 @@ from gateway.settings import Settings
 from gateway.vlm.client import Recognizer
 from gateway.vlm.monitor import Monitor
 
-DEFAULT_IN_FLIGHT = 64
-"""Regions at once at each backend: a vLLM of PaddleOCR-VL is full at about as many."""
-
 log = logging.getLogger(__name__)
 
 
@@ -74,6 +71,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         ):
             preparer = Preparer(frozenset(settings.doc_preparation), partial(_load_steps, settings))
             tasks.start_soon(monitor.run)
+            tasks.start_soon(recognizer.run)
             tasks.start_soon(preparer.load)
             pipeline = Pipeline(decoder, layout, recognizer, preparer)
             yield Service(settings, layout, monitor, pipeline, _fetcher(settings))
@@ -105,8 +103,7 @@ def build_app(service: Service, admission: Admission) -> ASGIApp:
 
 
 def _recognizer(settings: Settings, monitor: Monitor) -> Recognizer:
-    in_flight = settings.vlm_max_in_flight or DEFAULT_IN_FLIGHT
-    return Recognizer(monitor, in_flight=in_flight, cache=settings.cache_mb << 20)
+    return Recognizer(monitor, in_flight=settings.vlm_max_in_flight, cache=settings.cache_mb << 20)
 
 
 def _load_detector(settings: Settings) -> Detector:

@@ -30,7 +30,9 @@ class Settings(BaseSettings):
     vlm_urls: Words = Field((), description="OpenAI base URLs (comma-separated); empty: the backend on `GENAI_PORT`")
     vlm_model_name: str = Field("PaddleOCR-VL-1.5-0.9B", description="Served model name")
     vlm_model_dir: str = Field("", description="Local weights of the VLM, for closed networks")
-    vlm_max_in_flight: int | None = Field(None, ge=1, description="Regions in flight for each backend; empty: 64")
+    vlm_max_in_flight: int | None = Field(
+        None, ge=1, description="Regions in flight for each backend; empty: as many as keep it busy"
+    )
 
     layout_detector: Literal["auto", "paddlex", "cpu", "whole-page"] = Field(
         "auto", description="Who finds the regions; `auto` takes the best that is installed"

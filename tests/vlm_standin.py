@@ -96,6 +96,10 @@ class Standin:
         """What `/health` answers; None: nothing at all."""
         self.tokens: float | None = 0.0
         """The engine's token counter in `/metrics`; None: no `/metrics`."""
+        self.sequences = 1000
+        """Streamed answers that the engine works at; others wait."""
+        self.token_s = 0.001
+        self._running = 0
         self.requests: list[Asked] = []
         self.in_flight = self.peak = self.health_asked = 0
         self._faults: list[Fault] = []
@@ -182,8 +186,13 @@ class Standin:
         elif path == "/v1/models":
             await _send(send, 200, {"object": "list", "data": [{"id": self.model, "object": "model"}]})
         elif path == "/metrics" and self.tokens is not None:
-            line = f'vllm:generation_tokens_total{{engine="0",model_name="{self.model}"}} {self.tokens}\n'
-            await _send(send, 200, line)
+            figures = {
+                "generation_tokens_total": self.tokens,
+                "num_requests_running": self._running,
+                "num_requests_waiting": self.in_flight - self._running,
+            }
+            labels = f'{{engine="0",model_name="{self.model}"}}'
+            await _send(send, 200, "".join(f"vllm:{name}{labels} {value}\n" for name, value in figures.items()))
         else:
             await _send(send, 404, {"detail": "Not Found"})
 
@@ -237,6 +246,9 @@ class Standin:
     async def _stream(self, asked: Asked, text: str, fault: Fault, receive: Any, send: Any) -> None:
         """The text as vLLM streams it, four characters a token; stops when the client leaves."""
         left = asyncio.ensure_future(_left(receive))
+        while self._running >= self.sequences and not left.done():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        self._running += 1
         half = len(text) // 2 if fault.drop or fault.stall or fault.error else len(text)
 
         async def event(event: Any) -> None:
@@ -247,7 +259,7 @@ class Standin:
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", _EVENTS)]})
             await event(_chunk({"role": "assistant", "content": ""}, None))
             for start in range(0, half, 4):
-                await asyncio.sleep(0.001)
+                await asyncio.sleep(self.token_s)
                 if left.done():
                     raise _Gone
                 asked.sent = text[: min(start + 4, half)]
@@ -266,6 +278,7 @@ class Standin:
             await event("[DONE]")
             await send({"type": "http.response.body"})
         finally:
+            self._running -= 1
             left.cancel()
 
     async def _held(self, fault: Fault, receive: Any) -> None:

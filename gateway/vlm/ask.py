@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import aiohttp
+import anyio
 
 from gateway.document import Recognition, Sampling, Task
 from gateway.vlm import refusals, stream, wire
@@ -13,6 +14,9 @@ from gateway.vlm.backends import Backend
 from gateway.vlm.runaway import Runaway
 from gateway.vlm.setbacks import PixelsRefused
 from gateway.vlm.transport import payload, translated, whole
+
+_STREAMED = 3
+"""Pieces of an answer from which it counts as streamed; a backend may read a crop and then stream the whole text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,21 @@ async def _complete(
     if crop.language:
         headers["content-language"] = crop.language
     url = f"{backend.url}/chat/completions"
+    began, first, times = anyio.current_time(), 0.0, 0
+
+    def heard() -> None:
+        nonlocal first, times
+        backend.heard()
+        first, times = first or backend.heard_at, times + 1
+
     with translated():
         async with http.post(url, data=payload(body), headers=headers, allow_redirects=False) as response:
             if response.status == 200 and response.content_type == "text/event-stream":
                 pieces = response.content.iter_any()
-                return await stream.read(pieces, Runaway(crop.patience), backend.heard)
+                recognition = await stream.read(pieces, Runaway(crop.patience), heard)
+                if times >= _STREAMED:
+                    backend.streamed(first - began, anyio.current_time() - began)
+                return recognition
             answer = await whole(response)
     refusals.check(answer, model, headers["x-request-id"], pixels=pixels)
     return wire.completion(answer.content)

@@ -13,7 +13,7 @@ from gateway.vlm.ask import Crop, ask
 from gateway.vlm.backends import Backend
 from gateway.vlm.monitor import Monitor
 from gateway.vlm.patience import Patience
-from gateway.vlm.setbacks import Away, Garbled, Refused, Setback, TimedOut
+from gateway.vlm.setbacks import Away, Garbled, Setback, TimedOut
 
 log = logging.getLogger(__name__)
 
@@ -85,11 +85,11 @@ class Attempts:
             raise Away("given up by the monitor")
         except Setback as exc:
             tried.add(backend)
-            self._monitor.failed(backend, refused=isinstance(exc, Refused))
+            self._monitor.failed(backend, exc)
             # a backend that is away is the monitor's to tell, once, and not every read's
             log.log(logging.WARNING if backend.ready else logging.DEBUG, "%s: %s", backend.url, exc)
             raise
 
     def _choose(self, tried: set[Backend]) -> Backend:
-        """The least busy of the backends that are ready and have not failed this crop, in turn."""
-        return min(self._monitor.backends, key=lambda b: (b in tried, not b.ready, b.in_flight, b.taken))
+        """The least busy for its limit of the backends that are ready and have not failed this crop, in turn."""
+        return min(self._monitor.backends, key=lambda b: (b in tried, not b.ready, b.in_flight / b.limit, b.taken))

@@ -9,6 +9,8 @@ from typing import Literal
 
 import anyio
 
+from gateway.vlm.limit import FIRST
+
 Status = Literal["ready", "starting", "unreachable", "unhealthy", "hung"]
 
 
@@ -42,7 +44,13 @@ class Backend:
         """Monotonic time of the last answer to a request of ours."""
         self.heard_at = float("-inf")
         """Monotonic time of the last token for a request of ours."""
+        self.limit = FIRST
+        """Requests that it gets at once."""
+        self.failures = 0
+        """Requests that came to nothing since the last one that was answered, whoever was to blame."""
         self._busy_since = 0.0
+        self._peak = 0
+        self._times = (0, 0.0, 0.0)
         self._running: set[anyio.CancelScope] = set()
 
     @property
@@ -62,6 +70,21 @@ class Backend:
         """Something came for a request of ours."""
         self.heard_at = anyio.current_time()
 
+    def streamed(self, first: float, whole: float) -> None:
+        """An answer came whose first token took so many seconds, and so many the whole."""
+        count, firsts, wholes = self._times
+        self._times = count + 1, firsts + first, wholes + whole
+
+    def take_times(self) -> tuple[int, float, float]:
+        """How many answers were `streamed` since this was last asked, and the sums of their seconds."""
+        times, self._times = self._times, (0, 0.0, 0.0)
+        return times
+
+    def take_peak(self) -> int:
+        """The most requests in flight since this was last asked."""
+        peak, self._peak = self._peak, len(self._running)
+        return peak
+
     def quiet_for(self) -> float:
         """Seconds that requests have been in flight here without a token for any; 0 when there are none."""
         if not self._running:
@@ -76,6 +99,7 @@ class Backend:
         self.taken += 1
         with anyio.move_on_after(limit) as scope:
             self._running.add(scope)
+            self._peak = max(self._peak, len(self._running))
             try:
                 yield scope
             finally:

@@ -20,7 +20,9 @@ from gateway.vlm import wire
 from gateway.vlm.ask import Crop
 from gateway.vlm.attempts import Attempts
 from gateway.vlm.cache import Answers
+from gateway.vlm.limit import FIRST
 from gateway.vlm.monitor import Monitor
+from gateway.vlm.pace import pace
 from gateway.vlm.transport import open_session
 
 log = logging.getLogger(__name__)
@@ -29,36 +31,41 @@ _SECOND_TEMPERATURE, _SECOND_PENALTY, _SECOND_PATIENCE = 0.2, 1.05, 2.0
 
 
 class Recognizer:
-    """Reads crops at the monitor's backends, `in_flight` at once at each.
+    """Reads crops at the monitor's backends, `in_flight` at once at each; None: as many as keep each of them busy.
 
     A seat is taken before a crop is made and kept until it is read, pauses between attempts included: crops in memory
     never outnumber the seats, and while a backend is away, nothing is cropped for it. `request_limit` seconds bound one
     request, `attempts` the setbacks of one crop, `patience` how many seconds after the backends went away reads still
     wait for them. `crop_threads` threads make crops. `cache` bytes are for answers that equal crops get again.
+    `interval` seconds are between two looks at how busy the backends are.
     """
 
     def __init__(
         self,
         monitor: Monitor,
         *,
-        in_flight: int = 64,
+        in_flight: int | None = None,
         request_limit: float = 120.0,
         attempts: int = 4,
         patience: float = 30.0,
         crop_threads: int = 4,
         cache: int = 0,
+        interval: float = 0.5,
     ) -> None:
         self._monitor = monitor
-        self._in_flight, self._request_limit = in_flight, request_limit
+        self._in_flight, self._request_limit, self._interval = in_flight, request_limit, interval
+        for backend in monitor.backends:
+            backend.limit = in_flight or FIRST
         self._attempts_each, self._patience = attempts, patience
-        self._seats = Turns(in_flight * len(monitor.backends))
+        self._seats = Turns(1)
+        self._give_seats()
         self._answers = Answers(cache)
         self._crop_threads = anyio.CapacityLimiter(crop_threads)
         self._http: aiohttp.ClientSession
         self._attempts: Attempts
 
     async def __aenter__(self) -> Self:
-        self._http = open_session(self._seats.total)
+        self._http = open_session(0)
         self._attempts = Attempts(
             self._http,
             self._monitor,
@@ -72,6 +79,21 @@ class Recognizer:
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._http.close()
+
+    async def run(self) -> None:
+        """Find out, until cancelled, how many requests each backend does well with; without this, they stay as they
+        are."""
+        if self._in_flight is None:
+            await pace(self._http, self._monitor.backends, self._give_seats, interval=self._interval)
+
+    def _give_seats(self) -> None:
+        backends = self._monitor.backends
+        self._seats.total = sum(b.limit for b in backends if b.ready) or max(b.limit for b in backends)
+
+    @property
+    def seats(self) -> int:
+        """Reads that may be under way at once."""
+        return self._seats.total
 
     @property
     def waiting(self) -> int:
@@ -96,8 +118,7 @@ class Recognizer:
         Waits no longer than the enclosing deadline, and a cancelled read closes its connection, at which vLLM stops
         generating.
         """
-        ready = sum(backend.ready for backend in self._monitor.backends)
-        self._seats.total = self._in_flight * max(1, ready)
+        self._give_seats()
         async with self._seats.place(party):
             self._attempts.check()
 

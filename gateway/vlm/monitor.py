@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
@@ -15,6 +15,7 @@ from anyio.abc import TaskStatus
 
 from gateway.vlm import probe
 from gateway.vlm.backends import Backend, BackendState, Status
+from gateway.vlm.setbacks import Away, Refused, Setback
 from gateway.vlm.transport import open_session
 
 __all__ = ["BackendState", "Monitor"]
@@ -24,6 +25,9 @@ log = logging.getLogger(__name__)
 _APART = 0.5
 """Seconds between two looks that failing requests bring about."""
 
+_MOST_FAILURES = 8
+_FAILS = "it fails on every request"
+
 
 class Monitor:
     """Probes every backend each `interval` seconds, each `interval_away` while one is not ready, in at most `limit`.
@@ -31,7 +35,11 @@ class Monitor:
     `hung` is a backend where our requests have been in flight for `hung_after` seconds without one answer while its own
     token counter stood still; it is ready again when the counter moves, one is answered, or it reads a picture. A
     backend that refused connections for `gone_after` seconds, or is hung, loses our requests in flight: they get no
-    answer any more (vLLM 0.10.2 keeps them open on SIGTERM).
+    answer any more (vLLM 0.10.2 keeps them open on SIGTERM). One that stays hung for `restart_after` seconds is handed
+    to `restart`, with its URL, once until it was ready again.
+
+    A backend where many requests in a row came to nothing gets no more of them, whatever its `/health` says, until it
+    reads a small picture of our own.
     """
 
     def __init__(
@@ -44,6 +52,8 @@ class Monitor:
         limit: float = 4.0,
         hung_after: float = 60.0,
         gone_after: float = 5.0,
+        restart: Callable[[str], Awaitable[bool]] | None = None,
+        restart_after: float = 30.0,
     ) -> None:
         self.backends = tuple(Backend(url) for url in urls)
         self.model = model
@@ -53,6 +63,8 @@ class Monitor:
         """Monotonic time since which no backend is ready; None while one is, and before one ever was."""
         self._interval, self._interval_away, self._limit = interval, interval_away, limit
         self._hung_after, self._gone_after = hung_after, gone_after
+        self._restart, self._restart_after = restart, restart_after
+        self._restarted: set[Backend] = set()
         self._http: aiohttp.ClientSession
         self._wake, self._looked = anyio.Event(), anyio.Event()
         self._looking, self._looked_at = False, float("-inf")
@@ -107,14 +119,18 @@ class Monitor:
     def answered(self, backend: Backend) -> None:
         """A request of ours got its answer there."""
         backend.answered_at = anyio.current_time()
+        backend.failures = 0
         if not backend.ready:
             self._learn(backend, "ready", detail=None)
 
-    def failed(self, backend: Backend, *, refused: bool) -> None:
-        """A request of ours failed there; `refused`: no connection came about."""
-        news = refused and backend.ready
-        if news:
+    def failed(self, backend: Backend, setback: Setback) -> None:
+        """A request of ours failed there."""
+        backend.failures += not isinstance(setback, Away)
+        news = backend.ready and (isinstance(setback, Refused) or backend.failures >= _MOST_FAILURES)
+        if news and isinstance(setback, Refused):
             self._learn(backend, "unreachable", detail="no connection")
+        elif news:
+            self._learn(backend, "unhealthy", detail=_FAILS)
         if news or anyio.current_time() - self._looked_at > _APART:
             self._look_soon()
 
@@ -135,12 +151,32 @@ class Monitor:
             status, detail = "ready", None  # too busy for /health, not for us
         if status == "ready" and await self._hangs(backend):
             status, detail = "hung", "requests are in flight and the engine makes no tokens"
+        elif status == "ready" and await self._fails(backend):
+            status, detail = "unhealthy", _FAILS
         if status != "ready" and backend.state.last_ready_at is None and found.model is None:
             status = "starting"
         fresh = replace(backend.state, model=found.model or backend.state.model, latency_ms=found.latency_ms)
         backend.state = replace(fresh, checked_at=_now())
         self._learn(backend, status, detail)
         self._let_go(backend)
+        await self._begin_anew(backend)
+
+    async def _fails(self, backend: Backend) -> bool:
+        """Whether too many requests failed and it does not even read a small picture."""
+        if backend.failures < _MOST_FAILURES:
+            return False
+        if await self.still_reads(backend, self._limit):
+            backend.failures = 0
+        return backend.failures >= _MOST_FAILURES
+
+    async def _begin_anew(self, backend: Backend) -> None:
+        hung_for = anyio.current_time() - self._not_ready_since.get(backend, float("inf"))
+        if self._restart is None or backend in self._restarted or backend.state.status != "hung":
+            return
+        if hung_for >= self._restart_after:
+            self._restarted.add(backend)
+            if await self._restart(backend.url):
+                log.warning("backend %s was hung for %.0f s and is restarted", backend.url, hung_for)
 
     async def _hangs(self, backend: Backend) -> bool:
         if backend.state.status == "hung":
@@ -166,6 +202,7 @@ class Monitor:
         backend.state = replace(backend.state, status=status, detail=detail, last_ready_at=last_ready_at)
         if status == "ready":
             self._not_ready_since.pop(backend, None)
+            self._restarted.discard(backend)
             self.ever_ready, self.away_since = True, None
         else:
             self._not_ready_since.setdefault(backend, now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -18,7 +19,10 @@ from gateway.vlm import wire
 from gateway.vlm.setbacks import Away, Setback
 from gateway.vlm.transport import Answer, get, translated, whole
 
-_TOKENS = re.compile(r"^vllm:generation_tokens_total(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
+_LINE = r"^vllm:%s(?:\{[^}]*\})? (\S+)$"
+_TOKENS = re.compile(_LINE % "generation_tokens_total", re.MULTILINE)
+_RUNNING = re.compile(_LINE % "num_requests_running", re.MULTILINE)
+_WAITING = re.compile(_LINE % "num_requests_waiting", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +77,27 @@ def _names(models: Answer) -> list[str]:
 
 async def generated_tokens(http: aiohttp.ClientSession, root: str, limit: float) -> float | None:
     """The engine's own count of tokens, its heartbeat; None where the backend keeps none or does not say."""
+    (tokens,) = await _sums(http, root, limit, _TOKENS)
+    return tokens
+
+
+async def queue(http: aiohttp.ClientSession, root: str, limit: float) -> tuple[float, float] | None:
+    """Requests that the engine runs and that wait for it, whoever sent them; None where the backend does not say."""
+    running, waiting = await _sums(http, root, limit, _RUNNING, _WAITING)
+    return None if running is None or waiting is None else (running, waiting)
+
+
+async def _sums(
+    http: aiohttp.ClientSession, root: str, limit: float, *figures: re.Pattern[str]
+) -> Sequence[float | None]:
+    """Figures of `/metrics`, of all engines together; None for what is not there."""
     try:
         with anyio.fail_after(limit):
             text = (await get(http, f"{root}/metrics")).content.decode()
-        counts = [float(value) for value in _TOKENS.findall(text)]
+        found = [[float(value) for value in figure.findall(text)] for figure in figures]
     except (Setback, TimeoutError, ValueError):
-        return None
-    return sum(counts) if counts else None
+        return [None] * len(figures)
+    return [sum(values) if values else None for values in found]
 
 
 async def reads(http: aiohttp.ClientSession, base: str, model: str, limit: float) -> bool:

@@ -8,7 +8,7 @@ from vlm_harness import watching
 from vlm_standin import MODEL, Standin
 
 from gateway.document import Task
-from gateway.errors import BackendError
+from gateway.errors import BackendError, RegionFailed
 from gateway.vlm.client import Recognizer
 from gateway.vlm.monitor import Monitor
 
@@ -212,3 +212,73 @@ async def test_requests_at_a_server_that_only_closes_its_door_are_given_up(vlm: 
         await vlm.until(lambda: vlm.in_flight == 1)
         vlm.close_door()
         await vlm.until(lambda: vlm.in_flight == 0)
+
+
+async def test_a_backend_that_fails_on_everything_gets_no_more_until_it_reads_again(vlm: Standin, jpeg: bytes) -> None:
+    """Its `/health` is 200 all the while; the reads wait, and are done when it reads the small picture."""
+    async with (
+        watching(vlm.url, interval=60.0, interval_away=0.05) as monitor,
+        Recognizer(monitor) as recognizer,
+        anyio.create_task_group() as tasks,
+    ):
+        vlm.fail(status=500)
+        for _ in range(40):
+            tasks.start_soon(recognizer.read, lambda: jpeg, Task.OCR)
+        await vlm.until(lambda: len(vlm.requests) > 40)
+        await becomes(monitor, "unhealthy")
+        assert monitor.states[0].detail == "it fails on every request"
+        crops = [asked for asked in vlm.requests if asked.picture == jpeg]
+        await vlm.until(lambda: len(vlm.requests) > len(crops) + 10)
+        assert sum(asked.picture == jpeg for asked in vlm.requests) <= len(crops) + 2 * 40
+        vlm.heal()
+        await becomes(monitor, "ready")
+    assert sum(asked.outcome == 200 and asked.picture == jpeg for asked in vlm.requests) == 40
+
+
+async def test_crops_that_fail_do_not_make_a_backend_sick_that_reads_others(vlm: Standin, jpeg: bytes) -> None:
+    """A document of crops that no engine reads fails by itself."""
+    vlm.fail(status=500, prompt="Table")
+    async with watching(vlm.url, interval_away=0.05) as monitor, Recognizer(monitor) as recognizer:
+
+        async def fails() -> None:
+            with pytest.raises(RegionFailed):
+                await recognizer.read(lambda: jpeg, Task.TABLE)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(10):
+                tasks.start_soon(fails)
+        await becomes(monitor, "ready")
+        assert (await recognizer.read(lambda: jpeg, Task.OCR)).text
+
+
+async def test_an_engine_that_stays_hung_is_restarted_once(vlm: Standin, jpeg: bytes) -> None:
+    """Whoever restarts it is told its address, and told again only after it was ready in between."""
+    asked: list[str] = []
+
+    async def restart(url: str) -> bool:
+        asked.append(url)
+        return True
+
+    async with (
+        watching(vlm.url, hung_after=0.2, limit=0.2, restart=restart, restart_after=0.3) as monitor,
+        Recognizer(monitor, patience=0.0) as recognizer,
+    ):
+
+        async def read() -> None:
+            with pytest.raises(BackendError):
+                await recognizer.read(lambda: jpeg, Task.OCR)
+
+        for times in (1, 2):
+            vlm.fail(hang=True)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(read)
+                await becomes(monitor, "hung")
+            with anyio.fail_after(20):
+                while len(asked) < times:
+                    await monitor.probe()
+            for _ in range(3):
+                await monitor.probe()
+            assert len(asked) == times
+            vlm.heal()
+            await becomes(monitor, "ready")
+    assert asked == [vlm.url] * 2
