@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -11,12 +11,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.render import dump
 
-STATUS = {400: 422, 403: 422, 413: 422, 415: 422, 502: 422}
-"""PaddleX answers 422 whenever it cannot take the document in."""
 
+def success(log_id: str, pages: Sequence[bytes], **more: Any) -> list[bytes]:
+    """The envelope around `layoutParsingResults`, pages that are JSON already, and what `more` the result has.
 
-def success(log_id: str, result: dict[str, Any]) -> bytes:
-    return dump({"logId": log_id, "result": result, "errorCode": 0, "errorMsg": "Success"})
+    In parts, so that the pictures of a long document are not copied over and over.
+    """
+    head = dump({"logId": log_id})[:-1] + b',"result":{"layoutParsingResults":['
+    rest = dump(more)[1:]
+    tail = (b"]," + rest if more else b"]}") + b',"errorCode":0,"errorMsg":"Success"}'
+    separated = [part for page in pages for part in (b",", page)][1:]
+    return [head, *separated, tail]
 
 
 def failure(log_id: str, status: int, message: str) -> bytes:
@@ -60,7 +65,6 @@ def _is_problem(start: Message) -> bool:
 def _translated(body: bytes, start: Message, scope: Scope) -> bytes:
     """The envelope for a problem, which is one message whole; `start` gets its status and headers."""
     problem = json.loads(body)
-    start["status"] = STATUS.get(start["status"], start["status"])
     log_id = scope["state"].get("log_id") or problem["request_id"]
     envelope = failure(log_id, start["status"], problem["detail"])
     headers = MutableHeaders(raw=start["headers"])
@@ -69,8 +73,11 @@ def _translated(body: bytes, start: Message, scope: Scope) -> bytes:
     return envelope
 
 
-async def send_json(send: Send, body: bytes) -> None:
+async def send_json(send: Send, parts: Sequence[bytes]) -> None:
     """The whole answer of a call that succeeded."""
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    length = str(sum(map(len, parts))).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", length)]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+    for part in parts:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

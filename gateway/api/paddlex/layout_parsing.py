@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -19,8 +20,10 @@ from gateway.api.paddlex import envelope
 from gateway.api.paddlex.document import add_global_ids, exports, restructured
 from gateway.api.paddlex.pages import OUTLINING, Writing, pruned_result
 from gateway.api.paddlex.requests import ParsingFields, log_id_of, refusal, validated
+from gateway.api.render import dump
 from gateway.assemble import page_markdown
 from gateway.document import Kind, Options, PageResult
+from gateway.errors import BadDocument, FetchFailed, FetchRefused, InvalidRequest, TooLarge, Unsupported
 from gateway.intake.fetch import Fetcher
 from gateway.intake.source import HEAD_BYTES, decode_base64, kind_of
 from gateway.pipeline import Pipeline, style_of
@@ -49,7 +52,8 @@ class Call:
 
     async def prepare(self, request: Request) -> Answer:
         """The body is read and found in order, and a backend is there to read it."""
-        members = await json_body(request, self._dialect.max_bytes)
+        with _blaming_the_file():
+            members = await json_body(request, self._dialect.max_bytes)
         if log_id := log_id_of(members):
             self._log_id = request.state.log_id = log_id
         fields = await anyio.to_thread.run_sync(validated, ParsingFields, members)
@@ -60,17 +64,30 @@ class Call:
         return partial(self._answer, fields)
 
     async def _answer(self, fields: ParsingFields, send: Send) -> None:
+        with _blaming_the_file():
+            answer = await self._read(fields)
+        await envelope.send_json(send, answer)
+
+    async def _read(self, fields: ParsingFields) -> list[bytes]:
         data = await self._document(fields)
         visualize = self._dialect.visualize if fields.visualize is None else fields.visualize
         options = fields.options(adjustable=self._dialect.pipeline.adjustable, views=visualize)
         async with self._dialect.pipeline.read(data, options) as run:
-            pages = [page async for page in run.pages]
-        body = await anyio.to_thread.run_sync(self._body, fields, options, pages, run.kind, run.layout == OUTLINING)
-        await envelope.send_json(send, body)
+            writing = _writing(fields, options, outlined=run.layout == OUTLINING)
+            pages: list[PageResult] = []
+            written: list[bytes] = []
+            async for page in run.pages:
+                if not fields.restructurePages:  # its pictures go as soon as they are text
+                    written.append(await anyio.to_thread.run_sync(_written, page, fields, options, writing))
+                    page = replace(page, blocks=(), markdown="", images={}, regions=(), views={})
+                pages.append(page)
+        if fields.restructurePages:
+            written = await anyio.to_thread.run_sync(_restructured, pages, fields, options, writing)
+        return envelope.success(self._log_id, written, dataInfo=_data_info(run.kind, pages))
 
     async def _document(self, fields: ParsingFields) -> bytes:
         if fields.file.lower().startswith(_URLS):
-            data = await self._dialect.fetcher.fetch(fields.file)
+            data = await self._fetched(fields.file)
         else:
             data = await anyio.to_thread.run_sync(decode_base64, fields.file)
         if len(data) > self._dialect.max_bytes:
@@ -79,28 +96,42 @@ class Call:
             raise refusal([("value_error", "body.fileType", "the file is another: 0 is PDF, 1 an image")])
         return data
 
-    def _body(
-        self, fields: ParsingFields, options: Options, pages: Sequence[PageResult], kind: Kind, outlined: bool
-    ) -> bytes:
-        ignored = _IN_ORDER if options.ignored is None else tuple(fields.markdownIgnoreLabels or ())
-        outlined = outlined and options.layout and options.detection.shape != "rect"
-        writing = Writing(style_of(options), ignored, bool(fields.formatBlockContent), outlined)
-        if fields.restructurePages:
-            pages = _restructured(pages, fields, options)
-        results = [_result(page, fields, options, writing) for page in pages]
-        if fields.restructurePages:
-            written = [result["prunedResult"]["parsing_res_list"] for result in results]
-            add_global_ids([page.blocks for page in pages], written)
-        return envelope.success(self._log_id, {"layoutParsingResults": results, "dataInfo": _data_info(kind, pages)})
+    async def _fetched(self, url: str) -> bytes:
+        try:
+            return await self._dialect.fetcher.fetch(url)
+        except InvalidRequest as exc:
+            raise refusal([("value_error", "body.file", exc.detail)]) from exc
 
 
-def _restructured(pages: Sequence[PageResult], fields: ParsingFields, options: Options) -> list[PageResult]:
-    blocks = restructured([page.blocks for page in pages], fields)
-    style = style_of(options)
-    return [
-        replace(page, blocks=tuple(changed), markdown=page_markdown(changed, page.width, style))
-        for page, changed in zip(pages, blocks, strict=True)
-    ]
+@contextmanager
+def _blaming_the_file() -> Iterator[None]:
+    """PaddleX answers 422 whenever it cannot take a document in; here that has the field's name and the reason."""
+    try:
+        yield
+    except (BadDocument, FetchFailed, FetchRefused, TooLarge, Unsupported) as exc:
+        raise refusal([("value_error", "body.file", exc.detail)]) from exc
+
+
+def _writing(fields: ParsingFields, options: Options, *, outlined: bool) -> Writing:
+    ignored = _IN_ORDER if options.ignored is None else tuple(fields.markdownIgnoreLabels or ())
+    outlined = outlined and options.layout and options.detection.shape != "rect"
+    return Writing(style_of(options), ignored, bool(fields.formatBlockContent), outlined)
+
+
+def _written(page: PageResult, fields: ParsingFields, options: Options, writing: Writing) -> bytes:
+    return dump(_result(page, fields, options, writing))
+
+
+def _restructured(
+    pages: Sequence[PageResult], fields: ParsingFields, options: Options, writing: Writing
+) -> list[bytes]:
+    found = restructured([page.blocks for page in pages], fields)
+    results = []
+    for page, blocks in zip(pages, found, strict=True):
+        markdown = page_markdown(blocks, page.width, writing.style)
+        results.append(_result(replace(page, blocks=tuple(blocks), markdown=markdown), fields, options, writing))
+    add_global_ids(found, [result["prunedResult"]["parsing_res_list"] for result in results])
+    return [dump(result) for result in results]
 
 
 def _result(page: PageResult, fields: ParsingFields, options: Options, writing: Writing) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from gateway.api.paddlex.requests import (
     refusal,
     validated,
 )
+from gateway.api.render import dump
 from gateway.assemble import Style, image_path, page_markdown
 from gateway.document import Block
 from gateway.errors import InvalidBase64
@@ -60,7 +61,7 @@ class Call:
     async def _answer(self, fields: RestructureFields, send: Send) -> None:
         await envelope.send_json(send, await anyio.to_thread.run_sync(self._body, fields))
 
-    def _body(self, fields: RestructureFields) -> bytes:
+    def _body(self, fields: RestructureFields) -> list[bytes]:
         found = restructured([_blocks(page.prunedResult) for page in fields.pages], fields)
         pages = [
             _Page(page.prunedResult, blocks, page.markdownImages)
@@ -71,7 +72,7 @@ class Call:
         answers = [_answer(page, fields, f"page_{number}") for number, page in enumerate(pages, 1)]
         written = [answer["prunedResult"]["parsing_res_list"] for answer in answers]
         add_global_ids([page.blocks for page in pages], written)
-        return envelope.success(self._log_id, {"layoutParsingResults": answers})
+        return envelope.success(self._log_id, [dump(answer) for answer in answers])
 
 
 @dataclass(frozen=True, slots=True)
