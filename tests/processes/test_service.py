@@ -119,3 +119,15 @@ def test_shutdown_by_supervisorctl_is_a_requested_stop(start):
     assert "Shut down" in service.ctl("shutdown")
     assert service.process.wait(30) == 0
     assert service.processes == []
+
+
+def test_reload_starts_everything_again_and_goes_on(start):
+    """After an operator's `supervisorctl reload` both programs are new, logs still reach stdout, and it stops with 0."""
+    service = start()
+    service.started("gateway", "genai")
+    assert "Restarted supervisord" in service.ctl("reload")
+    service.started("gateway", "genai", times=2)
+    own = f"started {service.pids('gateway')[1]}"
+    service.until(lambda: f"gateway | {own}" in service.stdout, "the line on stdout")
+    assert service.stop() == 0
+    assert service.processes == []

@@ -57,7 +57,8 @@ function contentOf(block, kind, page, urls) {
   if (kind === "table") return [element("div", { className: "wide", tabIndex: 0 }, tableOf(block.content))];
   if (kind === "formula") return [mathOf(block.content.replace(/^\s*\$+|\$+\s*$/g, ""), true)];
   if (kind === "title") {
-    return [element(block.label === "doc_title" ? "h4" : "h5", {}, withMath(lines().join(" ")))];
+    const heading = { doc_title: "h4", paragraph_title: "h5" }[block.label];
+    return [element(heading ?? "p", { className: heading ? "" : "caption" }, withMath(lines().join(" ")))];
   }
   const picture = Object.entries(page.images).find(([path]) => path.endsWith(`_box_${block.bbox.join("_")}.jpg`));
   const made = lines().map((line) => element("p", {}, withMath(line)));
