@@ -33,6 +33,7 @@ from gateway.pipeline import Pipeline
 from gateway.settings import Settings
 from gateway.vlm.client import Recognizer
 from gateway.vlm.monitor import Monitor
+from gateway.vlm.restart import Restart
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     with one_error():
         async with (
             anyio.create_task_group() as tasks,
-            Monitor(settings.backends, settings.vlm_model_name) as monitor,
+            Monitor(settings.backends, settings.vlm_model_name, restart=_restart(settings)) as monitor,
             _recognizer(settings, monitor) as recognizer,
             Layout(partial(_load_detector, settings)) as layout,
             Decoder(dpi=settings.pdf_dpi, max_pixels=settings.max_pixels, max_pages=settings.max_pages) as decoder,
@@ -100,6 +101,13 @@ def build_app(service: Service, admission: Admission) -> ASGIApp:
     openapi.install(app, (*ocr.SHAPES, *paddlex.SHAPES), keys=bool(settings.gateway_api_keys))
     keyed = Keys(app, [key.get_secret_value() for key in settings.gateway_api_keys])
     return RequestLog(Envelopes(keyed, paddlex.PATHS))
+
+
+def _restart(settings: Settings) -> Restart | None:
+    """How to begin the backend beside anew, where supervisord runs one."""
+    if not settings.supervisor_server_url or settings.genai_backend == "external":
+        return None
+    return Restart(settings.supervisor_server_url, f"http://127.0.0.1:{settings.genai_port}/v1")
 
 
 def _recognizer(settings: Settings, monitor: Monitor) -> Recognizer:

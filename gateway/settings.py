@@ -27,6 +27,9 @@ class Settings(BaseSettings):
         "paddlex", description="What the entrypoint starts beside the gateway; `external` starts nothing"
     )
     genai_port: int = Field(8118, ge=1, le=65535, description="Loopback port of the backend")
+    supervisor_server_url: str = Field(
+        "", description="Control socket of supervisord, which sets this; a hung backend beside is restarted through it"
+    )
     vlm_urls: Words = Field((), description="OpenAI base URLs (comma-separated); empty: the backend on `GENAI_PORT`")
     vlm_model_name: str = Field("PaddleOCR-VL-1.5-0.9B", description="Served model name")
     vlm_model_dir: str = Field("", description="Local weights of the VLM, for closed networks")

@@ -2,7 +2,7 @@
 
 It appends what happens to it to the file $STANDIN_EVENTS, one line each, and prints it. $STANDIN_<NAME> says what it
 does: `serve` (until SIGTERM; the default), `die` (exit 1 at once), `exit` (exit 0 at once, leaving a child behind),
-`orphan` (serve, after a grandchild was left to process 1 and reaped by it).
+`orphan` (serve, after a grandchild was left to process 1 and reaped by it), `deaf` (for ever: it ignores SIGTERM).
 """
 
 import os
@@ -41,5 +41,7 @@ match os.environ.get(f"STANDIN_{name.upper()}", "serve"):
             time.sleep(0.01)
         event("reaped")
         serve()
+    case "deaf":
+        time.sleep(600)
     case "serve":
         serve()
