@@ -82,6 +82,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
 def build_app(service: Service, admission: Admission) -> ASGIApp:
     """The HTTP face of a running service."""
     settings = service.settings
+    keys = settings.api_keys
     health = Health(service.layout, service.monitor, admission, settings.health_grace_s)
     app = FastAPI(
         title="PaddleOCR-VL Service",
@@ -98,8 +99,8 @@ def build_app(service: Service, admission: Admission) -> ASGIApp:
     app.include_router(paddlex.routes(layout_parsing.Dialect(*work, settings.paddlex_visualize)))
     if settings.page:
         app.include_router(page.routes())
-    openapi.install(app, (*ocr.SHAPES, *paddlex.SHAPES), keys=bool(settings.gateway_api_keys))
-    keyed = Keys(app, [key.get_secret_value() for key in settings.gateway_api_keys])
+    openapi.install(app, (*ocr.SHAPES, *paddlex.SHAPES), keys=bool(keys))
+    keyed = Keys(app, keys)
     return RequestLog(Envelopes(keyed, paddlex.PATHS))
 
 
@@ -146,6 +147,7 @@ def _store(settings: Settings) -> ObjectStore | None:
         secret_access_key=_plain(settings.aws_secret_access_key),
         session_token=_plain(settings.aws_session_token),
         region=settings.aws_region,
+        allow_buckets=settings.s3_allow_buckets,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -22,6 +23,7 @@ class Settings(BaseSettings):
     gateway_api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="Keys that callers must show (comma-separated; `Authorization: Bearer` or `X-API-Key`)"
     )
+    gateway_api_keys_file: str = Field("", description="A file of further keys, one a line, such as a mounted secret")
 
     genai_backend: Literal["paddlex", "vllm", "cpu", "external"] = Field(
         "paddlex", description="What the entrypoint starts beside the gateway; `external` starts nothing"
@@ -80,6 +82,9 @@ class Settings(BaseSettings):
 
     fetch_allow_hosts: Words = Field((), description="Private hosts, addresses or networks that URL input may reach")
     s3_endpoint_url: str = Field("", description="Object store for `s3://` input; the usual `AWS_*` give the rest")
+    s3_allow_buckets: Words = Field(
+        (), description="Buckets that callers may read (comma-separated); empty: all that the credentials open"
+    )
     aws_access_key_id: SecretStr | None = Field(None, description="Object store credentials")
     aws_secret_access_key: SecretStr | None = Field(None, description="Object store credentials")
     aws_session_token: SecretStr | None = Field(None, description="Object store credentials")
@@ -89,6 +94,19 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(word for part in value.split(",") if (word := part.strip())) if isinstance(value, str) else value
+
+    @field_validator("gateway_api_keys_file")
+    @classmethod
+    def _holds_keys(cls, path: str) -> str:
+        if path and not _keys_in(path):  # a service that should have keys must not be open to all
+            raise ValueError("the file holds no key")
+        return path
+
+    @property
+    def api_keys(self) -> tuple[str, ...]:
+        """Those of the variable and those of the file."""
+        own = tuple(key.get_secret_value() for key in self.gateway_api_keys)
+        return own + (_keys_in(self.gateway_api_keys_file) if self.gateway_api_keys_file else ())
 
     @model_validator(mode="before")
     @classmethod
@@ -112,6 +130,13 @@ class Settings(BaseSettings):
         """OpenAI base URLs, without a trailing slash."""
         urls = self.vlm_urls or (f"http://127.0.0.1:{self.genai_port}/v1",)
         return tuple(url.rstrip("/") for url in urls)
+
+
+def _keys_in(path: str) -> tuple[str, ...]:
+    try:
+        return tuple(key for line in Path(path).read_text().splitlines() if (key := line.strip()))
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ValueError("the file cannot be read") from exc
 
 
 def _shown(value: object) -> str:

@@ -22,6 +22,23 @@ def test_lists_are_comma_separated_and_trimmed(monkeypatch: pytest.MonkeyPatch) 
     assert [key.get_secret_value() for key in settings.gateway_api_keys] == ["one", "two"]
 
 
+def test_keys_come_from_a_file_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One a line, beside those of the variable; a file without any, or none at all, does not open the service."""
+    keys = tmp_path / "keys"
+    keys.write_text(" two\n\nthree \n")
+    monkeypatch.setenv("GATEWAY_API_KEYS", "one")
+    monkeypatch.setenv("GATEWAY_API_KEYS_FILE", str(keys))
+    assert Settings().api_keys == ("one", "two", "three")
+    assert "two" not in repr(Settings()) + "".join(Settings().shown().values())
+    for wrong in ("", "\xff"):
+        keys.write_text(wrong, encoding="latin-1")
+        with pytest.raises(ValidationError, match="gateway_api_keys_file"):
+            Settings()
+    keys.unlink()
+    with pytest.raises(ValidationError, match="gateway_api_keys_file"):
+        Settings()
+
+
 def test_without_urls_the_backend_is_the_one_beside() -> None:
     """`VLM_URLS` defaults to `GENAI_PORT` on loopback."""
     assert Settings(genai_port=9000).backends == ("http://127.0.0.1:9000/v1",)

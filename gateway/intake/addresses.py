@@ -39,6 +39,9 @@ _CLOSED_V6 = tuple(
 )
 _NAT64 = IPv6Network("64:ff9b::/96")
 
+PUBLIC_PORTS = frozenset({80, 443, 8080, 8443})
+"""Where documents are served; on others a caller could have us knock at mail servers and databases."""
+
 
 class Allowed:
     """The judge of one service: `hosts` are names, addresses or networks that may be reached although private.
@@ -57,13 +60,13 @@ class Allowed:
                     raise
                 self._names.add(_plain(httpx.URL(f"http://{host}/").raw_host.decode("ascii")))
 
-    def allows(self, host: str, address: Address) -> bool:
+    def allows(self, host: str, address: Address, port: int) -> bool:
         """Whether a connection to `address`, which the URL's `host` resolved to, is allowed."""
         address = _unwrapped(address)
         return (
             _plain(host) in self._names
             or any(address.version == network.version and address in network for network in self._networks)
-            or _is_public(address)
+            or (_is_public(address) and port in PUBLIC_PORTS)
         )
 
 

@@ -11,26 +11,39 @@ import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from ipaddress import ip_address
 
 import anyio
+import anyio.to_thread
 import httpx
 
 from gateway.errors import FetchFailed, FetchRefused, InvalidRequest, TooLarge
+from gateway.hold import take
 from gateway.intake.addresses import Address, Allowed
 from gateway.intake.s3 import ObjectStore
 
 REDIRECTS = 5
 CONNECT_ATTEMPTS = 3  # of the addresses behind one name
+SILENCE_S = 15.0
+"""For a server to send something, and before its rate is looked at."""
+LEAST_BYTES_PER_S = 1024
+RESOLVED_AT_ONCE = 16
 
 Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
 
 
-async def resolve(host: str, port: int) -> Sequence[Address]:
-    """The addresses behind a name, in the system's order; every spelling of an address that the system takes, too."""
-    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(ip_address(str(address[0])) for *_, address in found))
+class _Resolver:
+    """Asks the system, in threads of its own: names whose servers do not answer hold up nobody but their callers."""
+
+    def __init__(self) -> None:
+        self._limiter = anyio.CapacityLimiter(RESOLVED_AT_ONCE)
+
+    async def __call__(self, host: str, port: int) -> Sequence[Address]:
+        """The addresses behind a name, in the system's order; of every spelling of one that the system takes, too."""
+        look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await anyio.to_thread.run_sync(look_up, limiter=self._limiter, abandon_on_cancel=True)
+        return list(dict.fromkeys(ip_address(str(address[0])) for *_, address in found))
 
 
 class Fetcher:
@@ -48,23 +61,25 @@ class Fetcher:
         store: ObjectStore | None = None,
         timeout_s: float = 60,
         connect_timeout_s: float = 5,
-        resolve: Resolve = resolve,
+        resolve: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._max_bytes = max_bytes
         self._allowed = Allowed(allow_hosts)
         self._store = store
         self._timeout_s = timeout_s
-        self._timeout = httpx.Timeout(timeout_s, connect=connect_timeout_s)
-        self._resolve = resolve
+        self._connect_timeout_s = connect_timeout_s
+        self._timeout = httpx.Timeout(min(SILENCE_S, timeout_s), connect=connect_timeout_s)
+        self._resolve = resolve or _Resolver()
         self._given_tls = tls
 
     async def fetch(self, url: str) -> bytes:
         """The document behind `url`.
 
         Raises `InvalidRequest` for a URL that is malformed, of another scheme, or `s3://` without a store,
-        `FetchRefused` where it, or a redirect, leads to an address that is not allowed, `TooLarge` as soon as more
-        than `max_bytes` have come, and `FetchFailed` for all else.
+        `FetchRefused` where it, or a redirect, leads to an address, port or bucket that is not allowed, `TooLarge` as
+        soon as more than `max_bytes` have come, `Overloaded` when there is no room for them, and `FetchFailed` for
+        all else.
         """
         scheme = url.partition(":")[0].lower()
         try:
@@ -114,12 +129,14 @@ class Fetcher:
                 raise FetchFailed("the URL's server could not be reached or broke off") from exc
 
     async def _addresses(self, url: httpx.URL) -> Sequence[Address]:
+        port = url.port or (443 if url.scheme == "https" else 80)
         try:
-            addresses = await self._resolve(_host(url), url.port or 0)
-        except (OSError, UnicodeError) as exc:
+            with anyio.fail_after(self._connect_timeout_s):
+                addresses = await self._resolve(_host(url), port)
+        except (OSError, UnicodeError) as exc:  # a TimeoutError is an OSError
             raise FetchFailed("the URL's host could not be resolved") from exc
-        if not all(self._allowed.allows(_host(url), address) for address in addresses):
-            raise FetchRefused("the URL points to an address that is not public")
+        if not all(self._allowed.allows(_host(url), address, port) for address in addresses):
+            raise FetchRefused("the URL points to an address or a port that is not open to callers")
         return addresses[:CONNECT_ATTEMPTS]
 
     @cached_property
@@ -174,10 +191,17 @@ async def _body(response: httpx.Response, max_bytes: int) -> bytes:
     """The body, inflated if the server would not send it plain; never more than `max_bytes` of it in memory."""
     inflate = _inflater(response.headers.get("Content-Encoding", ""))
     data = bytearray()
+    begun, came = anyio.current_time(), 0
     async for piece in response.aiter_raw():
+        came += len(piece)
+        elapsed = anyio.current_time() - begun
+        if elapsed > SILENCE_S and came < elapsed * LEAST_BYTES_PER_S:
+            raise FetchFailed("the document comes too slowly")
+        before = len(data)
         data += piece if inflate is None else inflate.decompress(piece, max_bytes + 1 - len(data))
         if len(data) > max_bytes:
             raise TooLarge(f"the document is larger than the {max_bytes} bytes that are read")
+        take(len(data) - before)
     if inflate is not None and not inflate.eof:
         raise FetchFailed("the URL's server broke off")
     return bytes(data)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Collection
 from typing import Any
 
 import anyio
 import anyio.from_thread
 import anyio.to_thread
 
-from gateway.errors import FetchFailed, InvalidRequest, TooLarge
+from gateway.errors import FetchFailed, FetchRefused, InvalidRequest, TooLarge
+from gateway.hold import take
 
 CHUNK_BYTES = 256 << 10
 
@@ -22,6 +24,7 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 class ObjectStore:
     """One endpoint and one set of credentials; without credentials boto3 looks for them in its usual places.
 
+    `allow_buckets` are those that callers may name; none: all that the credentials open.
     `timeout_s` bounds one object as a whole. At most `threads` are read at once.
     """
 
@@ -33,6 +36,7 @@ class ObjectStore:
         secret_access_key: str | None = None,
         session_token: str | None = None,
         region: str = "us-east-1",
+        allow_buckets: Collection[str] = (),
         timeout_s: float = 60,
         threads: int = 8,
     ) -> None:
@@ -43,6 +47,7 @@ class ObjectStore:
             "aws_session_token": session_token,
             "region_name": region,
         }
+        self._allow_buckets = frozenset(allow_buckets)
         self._timeout_s = timeout_s
         self._threads = threads
         self._limiter = anyio.CapacityLimiter(threads)
@@ -50,12 +55,15 @@ class ObjectStore:
         self._client: Any = None
 
     async def get(self, bucket: str, key: str, max_bytes: int) -> bytes:
-        """The whole object. Raises `InvalidRequest` for an impossible bucket, `TooLarge`, `FetchFailed`.
+        """The whole object. Raises `InvalidRequest` for an impossible bucket, `FetchRefused` for one that is not
+        allowed, `TooLarge`, `Overloaded` and `FetchFailed`.
 
         A cancelled call returns at once; its thread ends with the next piece that arrives, or in `timeout_s`.
         """
         if not _BUCKET.fullmatch(bucket):
             raise InvalidRequest("url: s3:// wants a bucket name and a key (s3://bucket/key)")
+        if self._allow_buckets and bucket not in self._allow_buckets:
+            raise FetchRefused("the bucket is none that callers may read")
         return await anyio.to_thread.run_sync(
             self._get, bucket, key, max_bytes, limiter=self._limiter, abandon_on_cancel=True
         )
@@ -112,4 +120,5 @@ def _read(body: Any, max_bytes: int, deadline: float) -> bytes:
         data += piece
         if len(data) > max_bytes:
             raise TooLarge(f"the object is larger than the {max_bytes} bytes that are read")
+        take(len(piece))
     return bytes(data)

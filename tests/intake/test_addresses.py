@@ -30,13 +30,13 @@ PUBLIC = [
 @pytest.mark.parametrize("address", CLOSED)
 def test_addresses_that_are_not_public_are_closed(address: str) -> None:
     """Private, local, reserved and metadata addresses are closed, also inside IPv6 that carries IPv4."""
-    assert not Allowed().allows("host.example", ip_address(address))
+    assert not Allowed().allows("host.example", ip_address(address), 443)
 
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_public_addresses_are_open(address: str) -> None:
     """What the internet reaches is open, the IPv6 forms of public IPv4 addresses included."""
-    assert Allowed().allows("host.example", ip_address(address))
+    assert Allowed().allows("host.example", ip_address(address), 443)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_public_addresses_are_open(address: str) -> None:
 def test_operators_open_names_addresses_and_networks(host: str, address: str) -> None:
     """An allowed name opens what it resolves to, an allowed address or network opens itself under any name."""
     allowed = Allowed(["minio", "Bücher.example", "192.168.7.7", "172.20.0.0/16", "fd12::/16", "[fd13::1]"])
-    assert allowed.allows(host.encode("idna").decode() if not host.isascii() else host, ip_address(address))
+    assert allowed.allows(host.encode("idna").decode() if not host.isascii() else host, ip_address(address), 443)
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,20 @@ def test_operators_open_names_addresses_and_networks(host: str, address: str) ->
 )
 def test_what_is_not_named_stays_closed(host: str, address: str) -> None:
     """Neither a longer name nor a neighbouring address comes in with an allowed one."""
-    assert not Allowed(["minio", "192.168.7.7", "172.20.0.0/16"]).allows(host, ip_address(address))
+    assert not Allowed(["minio", "192.168.7.7", "172.20.0.0/16"]).allows(host, ip_address(address), 443)
 
 
 def test_a_network_that_is_none_is_an_error() -> None:
     """A slip in the settings is told at the start."""
     with pytest.raises(ValueError, match="10"):
         Allowed(["10.0.0.0/33"])
+
+
+@pytest.mark.parametrize("port", [0, 22, 25, 587, 1433, 2375, 3306, 5432, 6379, 9200, 11211, 65535])
+def test_public_addresses_are_open_where_documents_are_served(port: int) -> None:
+    """Other ports of the internet are closed, and those of what an operator names are open."""
+    address = ip_address("93.184.216.34")
+    assert not Allowed().allows("host.example", address, port)
+    assert Allowed(["host.example"]).allows("host.example", address, port)
+    assert Allowed(["93.184.216.0/24"]).allows("host.example", address, port)
+    assert all(Allowed().allows("host.example", address, open_port) for open_port in (80, 443, 8080, 8443))

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gateway.errors import FetchFailed, FetchRefused, InvalidRequest, TooLarge
+from gateway.intake import addresses, fetch
 from gateway.intake.addresses import Address
 from gateway.intake.fetch import Fetcher
 
@@ -94,18 +95,35 @@ async def test_a_document_is_fetched(canary: Canary) -> None:
 
 # fmt: off
 SPELLINGS = [
-    "127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.0.0.1", "0177.0.0.1", "017700000001", "0",
-    "0.0.0.0", "127.255.255.254", "localhost", "LOCALHOST", "localhost.", "[::1]", "[::]", "[::ffff:127.0.0.1]",
-    "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:127.0.0.1]", "[::127.0.0.1]", "[64:ff9b::127.0.0.1]", "[2002:7f00:1::]",
-    "user@127.0.0.1", "user:pass@127.0.0.1", "example.org@127.0.0.1", "127。0。0。1", "１２７.0.0.1", "①②⑦.0.0.1",
-    "10.0.0.1", "169.254.169.254", "[fd00:ec2::254]", "224.0.0.1", "255.255.255.255",
+    "127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.0.0.1", "0x7f.1", "0X7F000001", "0177.0.0.1",
+    "0177.1", "017700000001", "0", "0.0.0.0", "0x0", "127.255.255.254", "127.127", "localhost", "LOCALHOST",
+    "localhost.", "localhost.localdomain", "ip6-localhost", "127.0.0.1.", "127.000.000.001", "127.0.0.01",
+    "[::1]", "[::]", "[0:0:0:0:0:0:0:1]", "[0000:0000:0000:0000:0000:0000:0000:0001]", "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]", "[::FFFF:127.0.0.1]", "[0:0:0:0:0:ffff:127.0.0.1]", "[::127.0.0.1]", "[::7f00:1]",
+    "[::ffff:0:127.0.0.1]", "[64:ff9b::127.0.0.1]", "[64:ff9b::7f00:1]", "[64:ff9b:1::7f00:1]", "[2002:7f00:1::]",
+    "[2001:0:7f00:1::1]", "[fe80::1]", "[fe80::1%25lo]", "[fe80::1%lo]", "[fec0::1]", "[fc00::1]", "[ff02::1]",
+    "user@127.0.0.1", "user:pass@127.0.0.1", "example.org@127.0.0.1", "example.org%40127.0.0.1",
+    "example.org%00@127.0.0.1", "127。0。0。1", "127．0．0．1", "127｡0｡0｡1", "１２７.0.0.1", "①②⑦.0.0.1", "ⓛⓞⓒⓐⓛⓗⓞⓢⓣ",
+    "ｌｏｃａｌｈｏｓｔ", "%6c%6f%63%61%6c%68%6f%73%74", "127%2e0%2e0%2e1", "%31%32%37.0.0.1", "127.0.0.1%00", "127.0.0.1%09",
+    "127.0.0.1\\", "127.0.0.1#@example.org", "example.org#@127.0.0.1", "127.0.0.1?@example.org", "\t127.0.0.1", "127.0.0.1 ",
+    "10.0.0.1", "172.16.0.1", "192.168.0.1", "169.254.169.254", "0xa9fea9fe", "2852039166", "169.254.43518",
+    "[::ffff:169.254.169.254]", "[fd00:ec2::254]", "100.100.100.200", "192.0.0.192", "168.63.129.16", "224.0.0.1",
+    "255.255.255.255", "198.18.0.1", "240.0.0.1",
 ]
 # fmt: on
 
 
+def test_the_table_of_spellings_is_long() -> None:
+    """At least sixty, each once."""
+    assert len(set(SPELLINGS)) == len(SPELLINGS) >= 60
+
+
 @pytest.mark.parametrize("host", SPELLINGS)
-async def test_no_spelling_of_a_private_address_gets_through(canary: Canary, host: str) -> None:
-    """However an inner address is written, it is refused, and nothing inside sees a connection."""
+async def test_no_spelling_of_a_private_address_gets_through(
+    canary: Canary, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However an inner address is written, it is refused, and nothing inside sees a connection; the port plays no part."""
+    monkeypatch.setattr(addresses, "PUBLIC_PORTS", {canary.port})
     with pytest.raises((FetchRefused, FetchFailed, InvalidRequest)) as raised:
         await fetcher(allow_hosts=(), connect_timeout_s=0.5).fetch(canary.url(host=host))
     assert canary.connections == 0
@@ -282,6 +300,56 @@ async def test_a_fetch_ends_in_time(canary: Canary) -> None:
     canary.answers["/hang"] = b""
     with pytest.raises(FetchFailed, match=r"within 0\.2 s"):
         await fetcher(timeout_s=0.2).fetch(canary.url("/hang"))
+
+
+async def test_a_trickle_is_given_up(canary: Canary, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that sends a byte now and then, or nothing after its head, does not hold a request for a minute."""
+    monkeypatch.setattr(fetch, "SILENCE_S", 0.3)
+    trickling = anyio.Event()
+
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        try:
+            while not trickling.is_set():
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        except ConnectionError:
+            return
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(trickle, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(FetchFailed, match="slowly"):
+            await fetcher(max_bytes=1 << 20).fetch(f"http://127.0.0.1:{port}/")
+        trickling.set()
+    canary.answers["/silent"] = b""
+    with pytest.raises(FetchFailed, match="broke off"):
+        await fetcher().fetch(canary.url("/silent"))
+
+
+async def test_a_name_server_that_does_not_answer_is_not_waited_for(canary: Canary) -> None:
+    """A name must be resolved within the time of a connection."""
+
+    async def asleep(host: str, port: int) -> list[Address]:
+        await anyio.sleep_forever()
+        return []
+
+    with pytest.raises(FetchFailed, match="resolved"):
+        await fetcher(resolve=asleep, connect_timeout_s=0.1).fetch(canary.url(host="slow.example"))
+
+
+async def test_other_ports_of_the_internet_are_refused(canary: Canary) -> None:
+    """A caller cannot have the service knock at mail servers and databases, nor by a redirect."""
+    names = Names(mail_example=["93.184.216.34"])
+    with pytest.raises(FetchRefused, match="port"):
+        await fetcher(resolve=names).fetch("http://mail.example:25/")
+    names.answers |= {"mail.example": ["93.184.216.34"], "inner": ["127.0.0.1"]}
+    canary.answers["/away"] = answer(b"", "302 Found", Location="http://mail.example:25/")
+    with pytest.raises(FetchRefused, match="port"):
+        await fetcher(resolve=names, allow_hosts=("inner",)).fetch(canary.url("/away", host="inner"))
 
 
 async def test_cancelled_fetches_leave_nothing_open(canary: Canary) -> None:

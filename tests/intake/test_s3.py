@@ -12,7 +12,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from gateway.errors import FetchFailed, InvalidRequest, TooLarge
+from gateway.errors import FetchFailed, FetchRefused, InvalidRequest, TooLarge
 from gateway.intake.fetch import Fetcher
 from gateway.intake.s3 import ObjectStore
 
@@ -90,6 +90,14 @@ async def test_what_names_no_object_is_the_callers_mistake(endpoint: str, url: s
     """An s3 URL has a bucket and a key; an ARN, which would lead to another host, is no bucket."""
     with pytest.raises(InvalidRequest, match=r"^url: "):
         await fetcher(endpoint).fetch(url)
+
+
+async def test_only_buckets_that_an_operator_allows_are_read(endpoint: str) -> None:
+    """Others are refused without asking the store, whether they exist or not."""
+    assert await fetcher(endpoint, allow_buckets=["documents"]).fetch("s3://documents/a/page.png") == b"a document"
+    for bucket in ("documents", "no-such-bucket"):
+        with pytest.raises(FetchRefused, match="bucket"):
+            await fetcher("http://127.0.0.1:1", allow_buckets=["invoices"]).fetch(f"s3://{bucket}/a/page.png")
 
 
 @pytest.mark.parametrize("url", ["s3://documents/missing", "s3://no-such-bucket/key"])
