@@ -113,7 +113,8 @@ class Recognizer:
 
         `language` is a hint of a few ASCII letters that goes with the request; `sampling` is what the caller wants
         otherwise than usual; seats go by `party`. An answer that runs away is stopped and the crop read once more with
-        other sampling; if that runs away too, what came before is the text, marked so. Raises `BackendError`
+        other sampling; if that runs away too, what came before is the text, marked so. One that is too large for the
+        backend is sent again at half its width and height. Raises `BackendError`
         (`BackendStarting` before a backend ever was ready) and `RegionFailed`; what `crop` raises comes out as it is.
         Waits no longer than the enclosing deadline, and a cancelled read closes its connection, at which vLLM stops
         generating.
@@ -129,14 +130,22 @@ class Recognizer:
             key, picture = await anyio.to_thread.run_sync(made, limiter=self._crop_threads)
             return await self._answers.once(key, partial(self._read, Crop(picture, task, language, sampling)))
 
+    async def _fitted(self, crop: Crop) -> Recognition:
+        """Read it, or where it is more than a backend takes, its picture at half the width and height."""
+        try:
+            return await self._attempts.read(crop)
+        except RegionFailed as exc:
+            if exc.code != "crop_too_large":
+                raise
+            smaller = await anyio.to_thread.run_sync(wire.halved, crop.picture, limiter=self._crop_threads)
+            return await self._attempts.read(replace(crop, picture=smaller))
+
     async def _read(self, crop: Crop) -> Recognition:
-        first = await self._attempts.read(crop)
+        first = await self._fitted(crop)
         if not first.runaway:
             return first
         try:
-            second = await self._attempts.read(
-                replace(crop, sampling=_otherwise(crop.sampling), patience=_SECOND_PATIENCE)
-            )
+            second = await self._fitted(replace(crop, sampling=_otherwise(crop.sampling), patience=_SECOND_PATIENCE))
         except (RegionFailed, BackendError) as exc:
             log.warning("an answer ran away and the crop could not be read again: %s", exc)
             second = replace(first, prompt_tokens=0, completion_tokens=0)

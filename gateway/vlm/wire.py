@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from functools import lru_cache
 from typing import Any
+
+from PIL import Image
 
 from gateway.document import AS_THE_TASK_DOES, Recognition, Sampling, Task
 from gateway.vlm.prompts import PROMPTS, pixel_budget
@@ -17,6 +20,15 @@ _MARK = "\0"
 def encoded(jpeg: bytes) -> bytes:
     """The picture as it stands in a request."""
     return b64encode(jpeg)
+
+
+def halved(picture: bytes) -> bytes:
+    """An `encoded` JPEG at half its width and height."""
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(b64decode(picture))) as image:
+        small = image.resize((max(1, image.width // 2), max(1, image.height // 2)), Image.Resampling.BOX)
+    small.save(file, "JPEG", quality=95)
+    return encoded(file.getvalue())
 
 
 def request(
