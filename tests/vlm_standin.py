@@ -139,11 +139,18 @@ class Standin:
         listener = socket.create_server(("127.0.0.1", self.port), backlog=512)
         config = uvicorn.Config(self._app, interface="asgi3", log_level="critical", lifespan="off")
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True)
+        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(listener),), daemon=True)
         self._listener = listener
         self._thread.start()
         while not self._server.started:
             time.sleep(0.005)
+
+    async def _serve(self, listener: socket.socket) -> None:
+        await self._server.serve([listener])
+        for connection in tuple(self._server.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)  # transports let go of their sockets in the loop's next turns
+        await asyncio.sleep(0)
 
     def stop(self) -> None:
         """Refuse connections and cut those that are open."""
