@@ -17,15 +17,8 @@ from gateway.api.exchange import Answer
 from gateway.api.paddlex import envelope
 from gateway.api.paddlex.document import add_global_ids, exports, restructured
 from gateway.api.paddlex.pages import Writing, parsing_res_list
-from gateway.api.paddlex.requests import (
-    RestructureFields,
-    StoredBlock,
-    StoredResult,
-    StoredSettings,
-    log_id_of,
-    refusal,
-    validated,
-)
+from gateway.api.paddlex.requests import log_id_of, refusal, validated
+from gateway.api.paddlex.stored import RestructureFields, StoredBlock, StoredResult, StoredSettings
 from gateway.api.render import dump
 from gateway.assemble import Style, image_path, page_markdown
 from gateway.document import Block

@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from gateway.api import openapi
 from gateway.api.exchange import Exchange
 from gateway.api.paddlex import layout_parsing, restructure, schemas
-from gateway.api.paddlex.requests import ParsingFields, RestructureFields
+from gateway.api.paddlex.requests import ParsingFields
+from gateway.api.paddlex.stored import RestructureFields
 from gateway.api.problems import TITLES, request_id_of
 from gateway.errors import GatewayError
 
