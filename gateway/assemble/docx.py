@@ -191,7 +191,7 @@ def _add_formula(paragraph: Any, latex: str) -> None:
 
 def _omml(latex: str) -> Any | None:
     import latex2mathml.converter
-    import mathml2omml  # type: ignore[import-untyped]
+    import mathml2omml
     from docx.oxml import parse_xml
 
     convert: Callable[[str], str] = latex2mathml.converter.convert
