@@ -53,7 +53,7 @@ def found(model: Any, pages: Sequence[Pixels], detection: Detection) -> list[lis
 
 
 def _input(pages: Sequence[Pixels]) -> list[Floats]:
-    """`im_shape`, `image`, `scale_factor`: pages squeezed to 800 x 800, red first, 0 to 1; sizes are (height, width)."""
+    """`im_shape`, `image`, `scale_factor`: pages at 800 x 800, red first, 0 to 1; sizes are (height, width)."""
     import cv2
 
     images = np.empty((len(pages), 3, _SIDE, _SIDE), np.float32)
