@@ -20,7 +20,9 @@ from gateway.vlm.transport import Answer
 log = logging.getLogger(__name__)
 
 _TOO_LARGE = re.compile(r"maximum (model|context) length|exceeds limit of \d+ pixels", re.IGNORECASE)
-_BAD_PICTURE = re.compile(r"image file is truncated|cannot identify image file", re.IGNORECASE)
+_BAD_PICTURE = re.compile(
+    r"image file is truncated|cannot identify image file|Failed to apply \w+ on data", re.IGNORECASE
+)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{100,}={0,2}")
 _LOGGED = 500
 _MISCONFIGURED_RETRY = 60.0

@@ -175,6 +175,7 @@ async def test_an_attempt_that_takes_too_long_is_given_up_and_tried_again(vlm: S
         ({"status": 500, "message": "Image size (9 pixels) exceeds limit of 8 pixels, could be a bomb"}, None, 2),
         ({"status": 500, "message": "image file is truncated (3 bytes not processed)"}, "crop_refused", 1),
         ({"error": "The decoder prompt (length 9) is longer than the maximum model length of 8."}, None, 2),
+        ({"error": "Failed to apply Qwen2VLProcessor on data={'text': 'x'}"}, "crop_refused", 1),
         ({"raw": "<html>"}, "bad_answer", 4),
         ({"finish": "repetition"}, "bad_answer", 4),
     ],
