@@ -285,8 +285,9 @@ class Options:
     `charts`, `seals` and `pictures`: the text inside these is read; `merge`: paragraphs broken over columns are read as
     one. `pretty`, `formula_numbers` and `ignored` (labels; None: furniture) are about the Markdown. `images`: the crops
     of pictures are returned, those that the Markdown shows (`inline`), or `all`. `dpi` is for PDF pages, None is the
-    service's own. `orientation`, `unwarping`: pages are turned upright and flattened before they are read. Wherever
-    something of an `interactive` document waits, nothing of a `batch` gets a turn.
+    service's own. `orientation`, `unwarping`: pages are turned upright and flattened before they are read.
+    `join_tables`, `level_titles`: over the whole document, once all pages are read. Wherever something of an
+    `interactive` document waits, nothing of a `batch` gets a turn.
     """
 
     pages: str = ""
@@ -307,4 +308,6 @@ class Options:
     views: Views = Views()
     orientation: bool = False
     unwarping: bool = False
+    join_tables: bool = False
+    level_titles: bool = False
     priority: Literal["interactive", "batch"] = "interactive"

@@ -18,7 +18,16 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from gateway import metrics
-from gateway.assemble import IGNORED, Assembled, Style, assemble, image_path
+from gateway.assemble import (
+    IGNORED,
+    Assembled,
+    Style,
+    assemble,
+    image_path,
+    join_tables,
+    level_titles,
+    page_markdown,
+)
 from gateway.document import (
     Block,
     Failure,
@@ -231,6 +240,22 @@ def style_of(options: Options) -> Style:
     """How the Markdown of a document with these options is written."""
     ignored = IGNORED if options.ignored is None else options.ignored
     return Style(options.pretty, options.formula_numbers, options.charts, options.seals, options.pictures, ignored)
+
+
+def over_pages(pages: list[PageResult], options: Options) -> list[PageResult]:
+    """The pages of a whole document, with what `options` want done over all of them: tables joined, titles levelled."""
+    if not (options.join_tables or options.level_titles):
+        return pages
+    blocks: Sequence[Sequence[Block]] = [page.blocks for page in pages]
+    if options.join_tables:
+        blocks = join_tables(blocks)
+    if options.level_titles:
+        blocks = level_titles(blocks)
+    style = style_of(options)
+    return [
+        replace(page, blocks=tuple(changed), markdown=page_markdown(changed, page.width, style))
+        for page, changed in zip(pages, blocks, strict=True)
+    ]
 
 
 async def _keep(outcomes: dict[int, Outcome], index: int, read: Callable[[], Awaitable[Outcome]]) -> None:

@@ -46,6 +46,8 @@ class OptionFields(BaseModel):
         "drawn; `page`: cropped pictures, and every page as a JPEG to look at",
     )
 
+    join_tables: bool = Field(False, description="Join a table that goes on over a page break to its first part")
+    level_titles: bool = Field(False, description="Give headings the levels they have in the whole document")
     orientation: bool = Field(False, description="Turn pages upright first")
     unwarping: bool = Field(False, description="Flatten photographed pages first")
 
@@ -61,6 +63,8 @@ class OptionFields(BaseModel):
             views=_VIEWS.get(self.images, Views()),
             orientation=self.orientation,
             unwarping=self.unwarping,
+            join_tables=self.join_tables,
+            level_titles=self.level_titles,
         )
 
 

@@ -19,9 +19,9 @@ from gateway.api.health import Health
 from gateway.api.problems import request_id_of
 from gateway.assemble import document_markdown
 from gateway.document import PageResult
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, InvalidRequest
 from gateway.intake.fetch import Fetcher
-from gateway.pipeline import Pipeline, Run
+from gateway.pipeline import Pipeline, Run, over_pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,9 @@ class Call:
     async def prepare(self, request: Request) -> Answer:
         """The body is read and found in order, and a backend is there to read it."""
         submission = await read_submission(request, self._dialect.max_bytes)
+        options = submission.options
+        if self._media == NDJSON and (options.join_tables or options.level_titles):
+            raise InvalidRequest("join_tables, level_titles: these need all pages, and this answer sends each at once")
         if refusal := self._dialect.health.refusal():
             raise refusal
         return partial(self._answer, submission)
@@ -67,6 +70,7 @@ class Call:
                 await self._stream(run, send)
                 return
             self._pages.extend([page async for page in run.pages])
+        self._pages = await anyio.to_thread.run_sync(over_pages, self._pages, submission.options)
         await _whole(send, await anyio.to_thread.run_sync(self._body, run.layout), self._media)
 
     def _body(self, layout: str) -> bytes:

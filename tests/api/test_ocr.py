@@ -165,6 +165,22 @@ async def test_without_layout_the_page_is_read_with_the_task(task: str, prompt: 
         assert [asked.prompt for asked in vlm.requests] == [prompt]
 
 
+async def test_a_table_over_two_pages_is_joined_where_asked() -> None:
+    """With `join_tables` the first part has all rows; pages sent one by one cannot be joined, and say so."""
+    rows = "<fcel>{0}<fcel>1<nl><fcel>{0}<fcel>2<nl>"
+    vlm = Standin(answer=lambda asked: rows.format(len(vlm.requests)))
+    async with vlm, gateway(vlm.url, layout_detector="whole-page") as running:
+        data = documents.pdf(["a", "b"])
+        whole = {"layout": "false", "task": "table"}
+        apart = (await running.ocr(data, **whole)).json()
+        joined = (await running.ocr(data, join_tables="true", level_titles="true", **whole)).json()
+        refused = await running.ocr(data, {"accept": "application/x-ndjson"}, join_tables="true")
+    assert [page["markdown"].count("<tr>") for page in apart["pages"]] == [2, 2]
+    assert [page["markdown"].count("<tr>") for page in joined["pages"]] == [4, 0]
+    assert joined["markdown"].count("<table") == 1
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_request")
+
+
 async def test_the_language_is_passed_on_as_a_hint() -> None:
     """The backend may look at it; it is no part of the prompt."""
     async with Standin() as vlm, gateway(vlm.url) as running:
