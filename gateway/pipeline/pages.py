@@ -1,0 +1,126 @@
+"""The stages of one page: preparation, layout, crops, recognition, assembly."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+
+import anyio
+
+from gateway.document import Failure, Options, Page, PageResult, Pixels, Reading, Recognition, Region, Task
+from gateway.errors import LayoutFailed, RegionFailed
+from gateway.layout.owner import Layout
+from gateway.layout.preparation import Preparer, Step
+from gateway.pipeline.results import Found, Outcome, assembled, count
+from gateway.regions import Rules, crop, encode, encode_jpeg, fitted, is_blank, plan, plan_whole_page
+from gateway.turns import Party, Turns
+from gateway.vlm.client import Recognizer
+from gateway.vlm.prompts import pixel_budget
+
+BLANK = Recognition("", notes=("blank",))
+"""What is known of a region of one colour without asking anybody."""
+
+
+class PageReader:
+    """Reads decoded pages, any number at once; wherever they wait, turns go by document."""
+
+    def __init__(self, layout: Layout, recognizer: Recognizer, preparer: Preparer) -> None:
+        self._layout = layout
+        self._recognizer = recognizer
+        self._preparer = preparer
+        self._finding = Turns(2)
+
+    async def read(self, page: Page, options: Options, timings: dict[str, float], party: Party) -> PageResult:
+        """The page, read; `timings` has those of the stages before and gets those of this one's. Raises `BackendError`.
+
+        A page whose layout cannot be found is one block that says so.
+        """
+        given, preparation = page, None
+        with timed(timings, "layout"):
+            try:
+                if steps := steps_of(options):
+                    page, preparation = await self._preparer.prepare(page, steps)
+                found = await self._find(page, options, party)
+            except LayoutFailed as error:
+                whole = plan_whole_page(page.width, page.height, Task.OCR)
+                found = Found(whole, known={0: Failure(error.code, error.detail)})
+        outcomes = dict(found.known)
+        with timed(timings, "recognition"):
+            async with anyio.create_task_group() as tasks:
+                for index, item in enumerate(found.planned):
+                    if item.reading is not None and index not in outcomes:
+                        read = partial(self._read_region, page.pixels, item.reading, options, party)
+                        tasks.start_soon(_keep, outcomes, index, read)
+        finish = partial(assembled, page, found, outcomes, options, timings)
+        result = await anyio.to_thread.run_sync(finish)
+        if preparation is not None:
+            result = replace(result, preparation=preparation)
+        if "given" in options.views.names:
+            file = await anyio.to_thread.run_sync(encode, given.pixels, options.views.form, options.views.longest)
+            result = replace(result, views={"given": file, **result.views})
+        count(result)
+        return result
+
+    async def _find(self, page: Page, options: Options, party: Party) -> Found:
+        """The blocks of a page. Raises `LayoutFailed`."""
+        if not options.layout:
+            whole = plan_whole_page(page.width, page.height, options.task)
+            return await anyio.to_thread.run_sync(_without_blanks, page.pixels, Found(whole))
+        self._finding.total = 2 * self._layout.max_batch
+        async with self._finding.place(party):
+            regions = await self._layout.detect(page.pixels, options.detection)
+        return await anyio.to_thread.run_sync(_planned, page.pixels, regions, options)
+
+    async def _read_region(self, pixels: Pixels, reading: Reading, options: Options, party: Party) -> Outcome:
+        most = pixel_budget(reading.task, options.sampling)[1]
+        try:
+            return await self._recognizer.read(
+                partial(_jpeg, pixels, reading, most),
+                reading.task,
+                language=options.language,
+                sampling=options.sampling,
+                party=party,
+            )
+        except RegionFailed as error:
+            return Failure(error.code, error.detail)
+
+
+def steps_of(options: Options) -> frozenset[Step]:
+    """What a caller wants done to pages before they are read."""
+    wanted: dict[Step, bool] = {"orientation": options.orientation, "unwarping": options.unwarping}
+    return frozenset(step for step, wants in wanted.items() if wants)
+
+
+@contextmanager
+def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    """Puts down the milliseconds of the block."""
+    begun = time.monotonic()
+    try:
+        yield
+    finally:
+        timings[stage] = (time.monotonic() - begun) * 1000
+
+
+async def _keep(outcomes: dict[int, Outcome], index: int, read: Callable[[], Awaitable[Outcome]]) -> None:
+    outcomes[index] = await read()
+
+
+def _planned(pixels: Pixels, regions: tuple[Region, ...], options: Options) -> Found:
+    rules = Rules(options.charts, options.seals, options.pictures, options.merge)
+    return _without_blanks(pixels, Found(plan(regions, rules), regions))
+
+
+def _without_blanks(pixels: Pixels, found: Found) -> Found:
+    blanks = {
+        index: BLANK
+        for index, item in enumerate(found.planned)
+        if item.reading is not None and is_blank(pixels, item.reading)
+    }
+    return replace(found, known=blanks)
+
+
+def _jpeg(pixels: Pixels, reading: Reading, most: int) -> bytes:
+    return encode_jpeg(fitted(crop(pixels, reading), most))
