@@ -46,6 +46,9 @@ class OptionFields(BaseModel):
         "drawn; `page`: cropped pictures, and every page as a JPEG to look at",
     )
 
+    priority: Literal["interactive", "batch"] = Field(
+        "interactive", description="Where something `interactive` waits, nothing of a `batch` gets a turn"
+    )
     join_tables: bool = Field(False, description="Join a table that goes on over a page break to its first part")
     level_titles: bool = Field(False, description="Give headings the levels they have in the whole document")
     orientation: bool = Field(False, description="Turn pages upright first")
@@ -65,6 +68,7 @@ class OptionFields(BaseModel):
             unwarping=self.unwarping,
             join_tables=self.join_tables,
             level_titles=self.level_titles,
+            priority=self.priority,
         )
 
 

@@ -165,6 +165,26 @@ async def test_without_layout_the_page_is_read_with_the_task(task: str, prompt: 
         assert [asked.prompt for asked in vlm.requests] == [prompt]
 
 
+async def test_a_batch_gives_way_to_whoever_waits() -> None:
+    """With one seat at the backend, an interactive page is read before the rest of a batch that came first."""
+    async with Standin() as vlm, gateway(vlm.url, vlm_max_in_flight=1) as running:
+        vlm.fail(hang=True)
+        done: list[str] = []
+
+        async def send(data: bytes, priority: str) -> None:
+            await running.ocr(data, priority=priority)
+            done.append(priority)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(send, documents.pdf(["a"] * 4), "batch")
+            await vlm.until(lambda: vlm.in_flight == 1)
+            tasks.start_soon(send, PNG, "interactive")
+            while running.admission.admitted < 2:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+            vlm.heal()
+        assert done == ["interactive", "batch"]
+
+
 async def test_a_table_over_two_pages_is_joined_where_asked() -> None:
     """With `join_tables` the first part has all rows; pages sent one by one cannot be joined, and say so."""
     rows = "<fcel>{0}<fcel>1<nl><fcel>{0}<fcel>2<nl>"
