@@ -275,7 +275,7 @@ def gateway_pid(run_dir: Path) -> int:
 
 @asynccontextmanager
 async def service(*backends: Standin, **variables: str) -> AsyncIterator[tuple[str, Path, subprocess.Popen[bytes]]]:
-    """entrypoint.sh in front of `backends`: its URL, its folder and its process; it must end with 0, leaving nothing."""
+    """entrypoint.sh in front of `backends`: its URL, folder and process; it must end with 0, leaving nothing."""
     with TemporaryDirectory(prefix="chaos-") as folder:
         run_dir, port = Path(folder) / "run", free_port()
         environment = {
