@@ -44,7 +44,8 @@ class Settings(BaseSettings):
     )
     layout_model_name: str = Field(
         "PP-DocLayoutV3",
-        description="Layout model of the `paddlex` detector; by default `PP-DocLayoutV2` where the VLM is PaddleOCR-VL-0.9B",
+        description="Layout model of the `paddlex` detector; by default `PP-DocLayoutV2` where the VLM is "
+        "PaddleOCR-VL-0.9B",
     )
     layout_model_dir: str = Field("", description="Local folder of the layout model")
     layout_engine: str = Field("onnxruntime", description="PaddleX engine of the layout model")

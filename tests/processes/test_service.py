@@ -122,7 +122,7 @@ def test_shutdown_by_supervisorctl_is_a_requested_stop(start):
 
 
 def test_reload_starts_everything_again_and_goes_on(start):
-    """After an operator's `supervisorctl reload` both programs are new, logs still reach stdout, and it stops with 0."""
+    """After an operator's `supervisorctl reload` both programs are new, logs go on, and it ends with 0."""
     service = start()
     service.started("gateway", "genai")
     assert "Restarted supervisord" in service.ctl("reload")
