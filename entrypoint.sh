@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Starts the gateway and its backend under supervisord and stays, as process 1 of a container or anywhere else.
 # Ends with 0 after SIGTERM, SIGINT or `supervisorctl shutdown`, with 1 when a process could not be kept alive, and with
-# 2 when something is wrong before the start. Needs bash, flock (util-linux) and a Python with the gateway installed.
+# 2 when something is wrong before the start. Needs bash, flock and setsid (util-linux) and a Python with the gateway installed.
 #
 # Variables of its own (docs/operations.md), beside the settings of the gateway (README.md):
 #   GATEWAY_PYTHON          Python of the gateway's environment (default: .venv here, else python3)
@@ -182,6 +182,16 @@ write_genai() {
   } >"$RUN_DIR/genai.sh"
 }
 
+# Kill what a supervisord that was killed left behind: it has the session $1, which was supervisord's own.
+end_session() {
+  local process fields
+  for process in /proc/[0-9]*; do
+    { fields=$(<"$process/stat"); } 2>/dev/null || continue
+    read -ra fields <<<"${fields##*) }" # state, parent, group, session
+    [ "${fields[3]}" != "$1" ] || kill -KILL "${process#/proc/}" 2>/dev/null || true
+  done
+}
+
 # supervisord is a child, not this process: it exits 0 even when the listener ended it, and its logs have to be copied
 # to stdout until the very last line. bash reaps what is left to process 1.
 run_supervisord() {
@@ -191,13 +201,14 @@ run_supervisord() {
     "RUN_DIR=$RUN_DIR $GATEWAY_PYTHON -m supervisor.supervisorctl -c $here/supervisord.conf status"
   exec {alive}> >(exec "$GATEWAY_PYTHON" -m gateway.follow "$RUN_DIR/log")
   follower=$!
-  "$GATEWAY_PYTHON" -m supervisor.supervisord -c "$here/supervisord.conf" {alive}>&- &
+  setsid "$GATEWAY_PYTHON" -m supervisor.supervisord -c "$here/supervisord.conf" {alive}>&- &
   supervisord=$!
   [ -z "$stopping" ] || kill -TERM "$supervisord" 2>/dev/null || true
   while true; do # a signal for us ends `wait` early
     wait "$supervisord" && status=0 || status=$?
     kill -0 "$supervisord" 2>/dev/null || break
   done
+  end_session "$supervisord"
   exec {alive}>&-
   while kill -0 "$follower" 2>/dev/null; do wait "$follower" || true; done
   if [ -e "$RUN_DIR/failed" ]; then

@@ -275,7 +275,7 @@ def gateway_pid(run_dir: Path) -> int:
 
 @asynccontextmanager
 async def service(*backends: Standin, **variables: str) -> AsyncIterator[tuple[str, Path, subprocess.Popen[bytes]]]:
-    """entrypoint.sh in front of `backends`: its URL, folder and process; it must end with 0, leaving nothing."""
+    """entrypoint.sh in front of `backends`: its URL, folder and process; told to, it must end with 0."""
     with TemporaryDirectory(prefix="chaos-") as folder:
         run_dir, port = Path(folder) / "run", free_port()
         environment = {
@@ -300,8 +300,9 @@ async def service(*backends: Standin, **variables: str) -> AsyncIterator[tuple[s
             )
         try:
             yield f"http://127.0.0.1:{port}", run_dir, process
-            process.send_signal(signal.SIGTERM)
-            assert await anyio.to_thread.run_sync(partial(process.wait, 30)) == 0, output.read_text()[-2000:]
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                assert await anyio.to_thread.run_sync(partial(process.wait, 30)) == 0, output.read_text()[-2000:]
             assert processes(run_dir) == []
         finally:
             for pid in processes(run_dir):
