@@ -57,7 +57,7 @@ class RequestLog:
                     logging.DEBUG if quiet else logging.INFO,
                     "%s %s %d",
                     scope["method"],
-                    scope["path"],
+                    scope["raw_path"].decode("ascii", "replace"),  # decoded it could hold line breaks
                     status,
                     extra={"status": status, "ms": round((time.monotonic() - begun) * 1000, 1)},
                 )

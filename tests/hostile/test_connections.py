@@ -211,3 +211,12 @@ async def test_an_offer_to_upgrade_does_not_lose_the_body() -> None:
     async with wired() as running, await anyio.connect_tcp("127.0.0.1", running.port) as stream:
         await stream.send(POST + offer + b"Content-Length: %d\r\n\r\n" % len(PNG) + PNG)
         assert await status(stream) == 200
+
+
+async def test_no_path_forges_a_log_line(caplog: pytest.LogCaptureFixture) -> None:
+    """What a caller escapes in a path stays escaped in the log."""
+    caplog.set_level("INFO", "gateway.access")
+    async with Standin() as vlm, gateway(vlm.url) as running:
+        await running.http.get("/a%0aFORGED%1b[31m")
+    (line,) = (record.getMessage() for record in caplog.records if "FORGED" in record.getMessage())
+    assert line == "GET /a%0aFORGED%1b[31m 404" or line == "GET /a%0AFORGED%1B[31m 404"
