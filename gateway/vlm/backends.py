@@ -30,6 +30,16 @@ class BackendState:
     detail: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds of `count` answers: the sums to their `first` tokens and to their last, and the `quickest` first one."""
+
+    count: int = 0
+    first: float = 0.0
+    whole: float = 0.0
+    quickest: float = float("inf")
+
+
 class Backend:
     """An OpenAI base URL and the requests of ours that are in flight there."""
 
@@ -50,7 +60,7 @@ class Backend:
         """Requests that came to nothing since the last one that was answered, whoever was to blame."""
         self._busy_since = 0.0
         self._peak = 0
-        self._times = (0, 0.0, 0.0)
+        self._times = Times()
         self._running: set[anyio.CancelScope] = set()
 
     @property
@@ -72,12 +82,12 @@ class Backend:
 
     def streamed(self, first: float, whole: float) -> None:
         """An answer came whose first token took so many seconds, and so many the whole."""
-        count, firsts, wholes = self._times
-        self._times = count + 1, firsts + first, wholes + whole
+        times = self._times
+        self._times = Times(times.count + 1, times.first + first, times.whole + whole, min(times.quickest, first))
 
-    def take_times(self) -> tuple[int, float, float]:
-        """How many answers were `streamed` since this was last asked, and the sums of their seconds."""
-        times, self._times = self._times, (0, 0.0, 0.0)
+    def take_times(self) -> Times:
+        """Of the answers that were `streamed` since this was last asked."""
+        times, self._times = self._times, Times()
         return times
 
     def take_peak(self) -> int:

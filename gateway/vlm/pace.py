@@ -35,7 +35,7 @@ async def _pace(http: aiohttp.ClientSession, backend: Backend, changed: Callable
     limit, ask_at, quickest = Limit(backend.limit), 0.0, float("inf")
     while True:
         await anyio.sleep(interval)
-        peak, (count, first, whole) = backend.take_peak(), backend.take_times()
+        peak, times = backend.take_peak(), backend.take_times()
         if not backend.in_flight:
             continue
         queue: tuple[float, float] | None = None
@@ -43,10 +43,10 @@ async def _pace(http: aiohttp.ClientSession, backend: Backend, changed: Callable
             queue = await probe.queue(http, backend.root, _ASK_LIMIT)
             ask_at = anyio.current_time() + (_ASK_AGAIN if queue is None else 0.0)
         if queue is None:
-            if not count:
+            if not times.count:
                 continue
-            quickest = min(1.05 * quickest, first / count)
-            queue = _estimated(backend.in_flight, first / count, whole / count, quickest)
+            quickest = min(1.05 * quickest, times.quickest)
+            queue = _estimated(backend.in_flight, times.first / times.count, times.whole / times.count, quickest)
         if limit.look(Load(backend.in_flight, *queue), used=peak >= backend.limit):
             log.debug("%s: %d at once", backend.url, limit.value)
             backend.limit = limit.value
