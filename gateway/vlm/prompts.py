@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from gateway.document import Sampling, Task
@@ -39,17 +38,3 @@ def pixel_budget(task: Task, sampling: Sampling) -> tuple[int, int]:
         least = own[0] or sampling.min_pixels or least
         most = own[1] or sampling.max_pixels or most
     return least, most
-
-
-def fitted(width: int, height: int, task: Task) -> tuple[int, int]:
-    """The size to send a crop of `width` times `height` pixels at: smaller where it is over the task's `max_pixels`.
-
-    The model would scale it down itself; a backend may refuse to be told how far (`mm_processor_kwargs`), and the
-    pixels cost on the wire.
-    """
-    budget = PROMPTS[task].max_pixels
-    if width * height <= budget:
-        return width, height
-    scale = math.sqrt(budget / (width * height))
-    fit_width = min(max(1, int(width * scale)), budget)
-    return fit_width, max(1, min(int(height * scale), budget // fit_width))
