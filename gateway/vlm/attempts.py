@@ -42,7 +42,7 @@ class Attempts:
         """What some backend reads. Raises `BackendError`, or `RegionFailed` where the crop is to blame."""
         patience = Patience(self._monitor, self._attempts, self._patience)
         try:
-            return await patience.retrying()(self._attempt, crop, patience.tried)
+            return await self._patiently(crop, patience)
         except Away as exc:
             raise self._away(exc.wait) from exc
         except Garbled as exc:
@@ -54,6 +54,20 @@ class Attempts:
                 detail = f"The crop was not read within {self._limit:g} seconds."
                 raise RegionFailed(detail, code="recognition_timeout") from exc
             raise RegionFailed("The recognition backend fails on this crop.") from exc
+
+    async def _patiently(self, crop: Crop, patience: Patience) -> Recognition:
+        try:
+            return await self._attempt(crop, patience.tried)
+        except Setback as exc:
+            first = [exc]
+
+        async def again() -> Recognition:
+            if first:
+                raise first.pop()
+            return await self._attempt(crop, patience.tried)
+
+        # tenacity is told of the first setback, and not of the readings without any: it costs 0.1 ms of CPU each
+        return await patience.retrying()(again)
 
     def _away(self, wait: float | None) -> BackendError:
         if not self._monitor.ever_ready:
