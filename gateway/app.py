@@ -65,7 +65,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     with one_error():
         async with (
             anyio.create_task_group() as tasks,
-            Monitor(settings.backends, settings.vlm_model_name, restart=_restart(settings)) as monitor,
+            _monitor(settings) as monitor,
             _recognizer(settings, monitor) as recognizer,
             Layout(partial(_load_detector, settings)) as layout,
             Decoder(dpi=settings.pdf_dpi, max_pixels=settings.max_pixels, max_pages=settings.max_pages) as decoder,
@@ -102,6 +102,16 @@ def build_app(service: Service, admission: Admission) -> ASGIApp:
     openapi.install(app, (*ocr.SHAPES, *paddlex.SHAPES), keys=bool(keys))
     keyed = Keys(app, keys)
     return RequestLog(Envelopes(keyed, paddlex.PATHS))
+
+
+def _monitor(settings: Settings) -> Monitor:
+    return Monitor(
+        settings.backends,
+        settings.vlm_model_name,
+        hung_after=settings.vlm_hung_s,
+        restart=_restart(settings),
+        restart_after=settings.vlm_hung_s / 2,
+    )
 
 
 def _restart(settings: Settings) -> Restart | None:

@@ -38,6 +38,12 @@ class Settings(BaseSettings):
     vlm_max_in_flight: int | None = Field(
         None, ge=1, description="Regions in flight for each backend; empty: as many as keep it busy"
     )
+    vlm_hung_s: float = Field(
+        60,
+        gt=0,
+        description="Seconds without a token for any region in flight, and without any in the backend's own count, "
+        "after which it is hung; after half as many more it is restarted, if it is the one beside",
+    )
 
     layout_detector: Literal["auto", "paddlex", "cpu", "whole-page"] = Field(
         "auto", description="Who finds the regions; `auto` takes the best that is installed"

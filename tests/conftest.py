@@ -2,6 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
+
 from gateway.settings import keep_libraries_quiet
 
 keep_libraries_quiet()
+
+FIGURES = "figures"
+
+
+@pytest.fixture
+def figures(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Says a line that is printed at the end of the run, passed or failed, whichever process the test ran in."""
+    return lambda line: record_property(FIGURES, line)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests measured."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    told = [(report.nodeid, value) for report in reports for name, value in report.user_properties if name == FIGURES]
+    if told:
+        terminalreporter.section("figures")
+    for test, line in sorted(dict.fromkeys(told)):
+        terminalreporter.write_line(f"{test.rpartition('::')[2]}: {line}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files whose tests may take longest come first, so that they run beside all others."""
+    longest: dict[str, float] = {}
+    for item in items:
+        mark = item.get_closest_marker("timeout")
+        file = item.nodeid.partition("::")[0]
+        longest[file] = max(longest.get(file, 0), mark.args[0] if mark else 0)
+    items.sort(key=lambda item: -longest[item.nodeid.partition("::")[0]])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -32,20 +32,16 @@ Manifest = dict[str, Any]
 @cache
 def _rendered(name: str) -> str:
     overlay, *components = SETS[name]
-    folder = DEPLOY.parent / ".rendered" / str(os.getpid()) / name  # kustomize wants relative paths
-    folder.mkdir(parents=True)
-    try:
+    with TemporaryDirectory(prefix=".rendered-", dir=DEPLOY.parent) as folder:  # kustomize wants relative paths
         kustomization = {
             "apiVersion": "kustomize.config.k8s.io/v1beta1",
             "kind": "Kustomization",
             "resources": [os.path.relpath(DEPLOY / overlay, folder)],
             "components": [os.path.relpath(DEPLOY / "components" / one, folder) for one in components],
         }
-        (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+        Path(folder, "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
         kubectl = Path(sys.executable).with_name("kubectl")  # of the environment; it comes with the extra dev
         done = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True, timeout=60, check=False)
-    finally:
-        shutil.rmtree(folder.parents[1])
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 

@@ -73,5 +73,6 @@ def _backend(state: BackendState) -> dict[str, Any]:
         "latency_ms": state.latency_ms,
         "checked_at": state.checked_at,
         "last_ready_at": state.last_ready_at,
+        "restarted_at": state.restarted_at,
         "detail": state.detail,
     }

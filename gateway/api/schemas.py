@@ -149,6 +149,7 @@ class BackendShape(Shape):
     latency_ms: float | None
     checked_at: str | None
     last_ready_at: str | None
+    restarted_at: str | None
     detail: str | None = None
 
 

@@ -18,7 +18,8 @@ Status = Literal["ready", "starting", "unreachable", "unhealthy", "hung"]
 class BackendState:
     """What is known of a backend at one moment; `detail` says why it is not ready.
 
-    `latency_ms` is that of the last `/health` answer; the stamps are ISO 8601 in UTC.
+    `latency_ms` is that of the last `/health` answer; the stamps are ISO 8601 in UTC. `restarted_at` is when
+    supervisord last began it anew because it hung.
     """
 
     url: str
@@ -27,6 +28,7 @@ class BackendState:
     latency_ms: float | None = None
     checked_at: str | None = None
     last_ready_at: str | None = None
+    restarted_at: str | None = None
     detail: str | None = None
 
 

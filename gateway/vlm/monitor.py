@@ -176,6 +176,7 @@ class Monitor:
         if hung_for >= self._restart_after:
             self._restarted.add(backend)
             if await self._restart(backend.url):
+                backend.state = replace(backend.state, restarted_at=_now())
                 log.warning("backend %s was hung for %.0f s and is restarted", backend.url, hung_for)
 
     async def _hangs(self, backend: Backend) -> bool:

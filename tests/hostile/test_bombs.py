@@ -7,11 +7,14 @@ import time
 
 import anyio
 import child_processes
+import pytest
 from hostile.bombs import JSON, PNG, bombs
 from serving import serving
 from vlm_standin import Standin
 
 MOST_GROWTH = 300 << 20
+
+pytestmark = pytest.mark.alone
 
 
 async def test_bombs_are_refused_in_time_and_in_little_memory() -> None:

@@ -11,6 +11,8 @@ import pytest
 from living import until
 from scoring import PAGES, Grid, Truth, score
 
+pytestmark = pytest.mark.alone
+
 PERCENT_WRONG_AT_MOST = {
     "en_a4.png": 2,
     "receipt.png": 2,
