@@ -31,11 +31,12 @@ class _Share:
 
 
 class Place:
-    """A place that is held; it may turn out to be as large as several."""
+    """A place that is held, after `waited` seconds; it may turn out to be as large as several."""
 
-    def __init__(self, turns: Turns, share: _Share) -> None:
+    def __init__(self, turns: Turns, share: _Share, waited: float) -> None:
         self._turns, self._share = turns, share
         self.size = 1
+        self.waited = waited
 
     def grow(self, size: int) -> None:
         """Count as `size` places from now on. Waits for nobody: others wait until there is room again."""
@@ -80,11 +81,14 @@ class Turns:
     async def place(self, party: Party = EVERYBODY) -> AsyncIterator[Place]:
         """A place for the body of the `async with`. Cancelling the wait leaves no trace."""
         share = self._shares.setdefault(party, _Share())
+        waited = 0.0
         if self._held < self._total and not self._waiting:
             self._take(share, 1)
         else:
+            begun = anyio.current_time()
             await self._wait(party, share)
-        place = Place(self, share)
+            waited = anyio.current_time() - begun
+        place = Place(self, share, waited)
         try:
             yield place
         finally:
