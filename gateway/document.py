@@ -20,7 +20,7 @@ Polygon = tuple[tuple[float, float], ...]
 """Corners; crops and answers take whole pixels of them."""
 Align = Literal["left", "center", "right"]
 Merge = Literal["large", "small", "union"]
-View = Literal["given", "page", "overlay"]
+View = Literal["given", "page", "prepared", "overlay"]
 
 
 class Kind(StrEnum):
@@ -60,6 +60,15 @@ class Page:
     @property
     def height(self) -> int:
         return int(self.pixels.shape[0])
+
+
+CLASSES = (
+    *("abstract", "algorithm", "aside_text", "chart", "content", "display_formula", "doc_title", "figure_title"),
+    *("footer", "footer_image", "footnote", "formula_number", "header", "header_image", "image", "inline_formula"),
+    *("number", "paragraph_title", "reference", "reference_content", "seal", "table", "text", "vertical_text"),
+    "vision_footnote",
+)
+"""The classes of PP-DocLayoutV2 and V3, by number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,8 +278,8 @@ AS_THE_TASK_DOES = Sampling()
 class Views:
     """Pictures of a page to look at, as files of `form`, none with a side over `longest` pixels.
 
-    `given` is the page as it came, `page` as it was read, `overlay` has its regions, their labels and the reading order
-    drawn on it.
+    `given` is the page as it came, `page` as it was read, `prepared` both and what lies between side by side, `overlay`
+    has its regions, their labels and the reading order drawn on it.
     """
 
     names: tuple[View, ...] = ()

@@ -10,12 +10,13 @@ from functools import partial
 
 import anyio
 
+from gateway import metrics
 from gateway.document import Failure, Options, Page, PageResult, Pixels, Reading, Recognition, Region, Task
 from gateway.errors import LayoutFailed, RegionFailed
 from gateway.layout.owner import Layout
 from gateway.layout.preparation import Preparer, Step
-from gateway.pipeline.results import Found, Outcome, assembled, count
-from gateway.regions import Rules, crop, encode, encode_jpeg, fitted, is_blank, plan, plan_whole_page
+from gateway.pipeline.results import Found, Outcome, assembled, before_reading, count
+from gateway.regions import Rules, crop, encode_jpeg, fitted, is_blank, plan, plan_whole_page
 from gateway.turns import Party, Turns
 from gateway.vlm.client import Recognizer
 from gateway.vlm.prompts import pixel_budget
@@ -31,7 +32,8 @@ class PageReader:
         self._layout = layout
         self._recognizer = recognizer
         self._preparer = preparer
-        self._finding = Turns(2)
+        self.queue = Turns(2, "layout")
+        """Pages that wait for the layout model."""
 
     async def read(self, page: Page, options: Options, timings: dict[str, float], party: Party) -> PageResult:
         """The page, read; `timings` has those of the stages before and gets those of this one's. Raises `BackendError`.
@@ -42,7 +44,8 @@ class PageReader:
         with timed(timings, "layout"):
             try:
                 if steps := steps_of(options):
-                    page, preparation = await self._preparer.prepare(page, steps)
+                    with metrics.STAGES["preparation"].time():
+                        page, preparation = await self._preparer.prepare(page, steps)
                 found = await self._find(page, options, party)
             except LayoutFailed as error:
                 whole = plan_whole_page(page.width, page.height, Task.OCR)
@@ -55,12 +58,13 @@ class PageReader:
                         read = partial(self._read_region, page.pixels, item.reading, options, party)
                         tasks.start_soon(_keep, outcomes, index, read)
         finish = partial(assembled, page, found, outcomes, options, timings)
-        result = await anyio.to_thread.run_sync(finish)
+        with metrics.STAGES["assembly"].time():
+            result = await anyio.to_thread.run_sync(finish)
         if preparation is not None:
             result = replace(result, preparation=preparation)
-        if "given" in options.views.names:
-            file = await anyio.to_thread.run_sync(encode, given.pixels, options.views.form, options.views.longest)
-            result = replace(result, views={"given": file, **result.views})
+        if options.views.names:
+            before = await anyio.to_thread.run_sync(before_reading, given, page, preparation, options)
+            result = replace(result, views={**before, **result.views})
         count(result)
         return result
 
@@ -69,8 +73,8 @@ class PageReader:
         if not options.layout:
             whole = plan_whole_page(page.width, page.height, options.task)
             return await anyio.to_thread.run_sync(_without_blanks, page.pixels, Found(whole))
-        self._finding.total = 2 * self._layout.max_batch
-        async with self._finding.place(party):
+        self.queue.total = 2 * self._layout.max_batch
+        async with self.queue.place(party):
             regions = await self._layout.detect(page.pixels, options.detection)
         return await anyio.to_thread.run_sync(_planned, page.pixels, regions, options)
 
@@ -95,13 +99,15 @@ def steps_of(options: Options) -> frozenset[Step]:
 
 
 @contextmanager
-def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+def timed(timings: dict[str, float], stage: metrics.Stage) -> Iterator[None]:
     """Puts down the milliseconds of the block."""
     begun = time.monotonic()
     try:
         yield
     finally:
-        timings[stage] = (time.monotonic() - begun) * 1000
+        seconds = time.monotonic() - begun
+        timings[stage] = seconds * 1000
+        metrics.STAGES[stage].observe(seconds)
 
 
 async def _keep(outcomes: dict[int, Outcome], index: int, read: Callable[[], Awaitable[Outcome]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway import metrics
@@ -16,10 +16,25 @@ from gateway.assemble import (
     level_titles,
     page_markdown,
 )
-from gateway.document import Block, Failure, Options, Page, PageResult, Planned, Recognition, Region, Usage, View
-from gateway.regions import encode, encode_jpeg, overlay, picture
+from gateway.document import (
+    Block,
+    Failure,
+    Options,
+    Page,
+    PageResult,
+    Pixels,
+    Planned,
+    Preparation,
+    Recognition,
+    Region,
+    Usage,
+    View,
+)
+from gateway.regions import encode, encode_jpeg, overlay, picture, prepared
 
 Outcome = Recognition | Failure
+
+_OF_THE_READ: Collection[View] = ("page", "overlay")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +75,17 @@ def assembled(
         images=images,
         timings_ms=timings,
         regions=found.regions,
-        views={name: _view(name, page, done.blocks, options) for name in options.views.names if name != "given"},
+        views={name: _view(name, page, done.blocks, options) for name in options.views.names if name in _OF_THE_READ},
     )
+
+
+def before_reading(given: Page, read: Page, preparation: Preparation | None, options: Options) -> dict[View, bytes]:
+    """The pictures of `options.views` that show the page as it came."""
+    pictures: dict[View, Callable[[], Pixels]] = {"given": lambda: given.pixels}
+    if preparation is not None:
+        pictures["prepared"] = lambda: prepared(given.pixels, read.pixels, preparation)
+    form, longest = options.views.form, options.views.longest
+    return {name: encode(draw(), form, longest) for name, draw in pictures.items() if name in options.views.names}
 
 
 def over_pages(pages: list[PageResult], options: Options) -> list[PageResult]:
@@ -102,8 +126,14 @@ def _view(name: View, page: Page, blocks: Sequence[Block], options: Options) -> 
 
 def count(result: PageResult) -> None:
     """Put a page into the metrics."""
-    metrics.PAGES.inc()
-    metrics.REGIONS.labels(outcome="failed").inc(result.usage.failed_regions)
-    metrics.REGIONS.labels(outcome="read").inc(result.usage.regions - result.usage.failed_regions)
-    for stage, ms in result.timings_ms.items():
-        metrics.STAGE_SECONDS.labels(stage=stage).inc(ms / 1000)
+    metrics.PAGES.labels("complete" if result.complete else "partial").inc()
+    for block in result.blocks:
+        metrics.REGIONS.labels(metrics.label(block.label), _outcome(block)).inc()
+
+
+def _outcome(block: Block) -> str:
+    if block.error is not None:
+        return block.error.code
+    if "blank" in block.notes:
+        return "blank"
+    return "read" if block.content else "empty"

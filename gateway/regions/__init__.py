@@ -7,13 +7,14 @@
                 jpeg = encode_jpeg(fitted(crop(page.pixels, item.reading), most_pixels))
 
 `plan_whole_page` is the plan of a page read with one task and no layout; `picture` is the crop of a picture region.
-`overlay` shows on the page what was found there.
+`overlay` shows on the page what was found there, `prepared` what was done to the page before.
 """
 
 from gateway.regions.crops import crop, encode_jpeg, fitted, is_blank, picture
 from gateway.regions.overlaps import without_overlaps
 from gateway.regions.overlay import encode, overlay
 from gateway.regions.plan import Rules, plan, plan_whole_page
+from gateway.regions.prepared import prepared
 
 __all__ = [
     "Rules",
@@ -26,5 +27,6 @@ __all__ = [
     "picture",
     "plan",
     "plan_whole_page",
+    "prepared",
     "without_overlaps",
 ]

@@ -1,8 +1,4 @@
-"""The page with what was found on it, for people to look at.
-
-What is drawn are labels, which are English words, and numbers: Pillow's own font has their letters, whatever language
-the page is in.
-"""
+"""The page with what was found on it, for people to look at."""
 
 from __future__ import annotations
 
@@ -12,11 +8,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from gateway.document import Block, Pixels
-
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+from gateway.document import Block, Pixels, Spot
+from gateway.regions.lettering import Font, font_of, written
 
 _COLOURS = (
     "#d62728",
@@ -36,33 +31,38 @@ _LINE_SHARE = 0.0015
 """Of the page's longer side."""
 
 _FILL = 0.12
-"""How much of a region's colour lies over the page."""
+_LINE_FILL = 0.4
+"""How much of a region's and of a spotted line's colour lies over the page."""
 
 
 def overlay(page: Pixels, blocks: Sequence[Block]) -> Pixels:
     """A copy of the page with every block's outline, its label and score, and its place in the reading order.
 
-    Blocks outside the reading order have no number. A label always has the same colour. Lines that were spotted have
-    their corners joined and their number, from 1, as they are listed.
+    Blocks outside the reading order have no number. A label always has the same colour. Where lines were spotted, they
+    are tinted and have their number, from 1, as they are listed, and the picture is twice as wide: on its right side
+    stands the text of each line in its place.
     """
     longest = max(page.shape[:2])
-    font = ImageFont.load_default(size=max(9.0, _TEXT_SHARE * longest))
+    font = font_of(max(9.0, _TEXT_SHARE * longest))
     line = max(1, round(_LINE_SHARE * longest))
     clear = Image.fromarray(page)
     tinted = clear.copy()
     tint = ImageDraw.Draw(tinted)
+    spots = [(spot, _COLOURS[number % len(_COLOURS)]) for block in blocks for number, spot in enumerate(block.spots)]
     for block in blocks:
         tint.polygon(_outline(block), fill=_colour(block.label))
     shown = Image.blend(clear, tinted, _FILL)
+    if spots:
+        shown = _with_lines(shown, spots)
     draw = ImageDraw.Draw(shown)
     for block in blocks:
         draw.line([*_outline(block), _outline(block)[0]], fill=_colour(block.label), width=line)
     for block in blocks:
         _tag(draw, block, font, shown.width)
         for number, spot in enumerate(block.spots, 1):
-            draw.polygon(spot.points, outline="red", width=line)
             _number(draw, spot.points[0], str(number), font)
-    return np.asarray(shown)
+    pixels = np.asarray(shown)
+    return np.hstack([pixels, written(spots, shown.width, shown.height)]) if spots else pixels
 
 
 def encode(pixels: Pixels, form: Literal["PNG", "JPEG"], longest: int | None = None) -> bytes:
@@ -93,6 +93,15 @@ def _tag(draw: ImageDraw.ImageDraw, block: Block, font: Font, width: int) -> Non
         number = str(block.order + 1)
         right_end = min(block.bbox[2] + 2, width - int(draw.textlength(number, font)) - 2)
         _number(draw, (right_end, block.bbox[1]), number, font)
+
+
+def _with_lines(page: Image.Image, spots: Sequence[tuple[Spot, str]]) -> Image.Image:
+    """A copy of the page, every line tinted in its colour."""
+    tinted = page.copy()
+    tint = ImageDraw.Draw(tinted)
+    for spot, colour in spots:
+        tint.polygon(spot.points, fill=colour)
+    return Image.blend(page, tinted, _LINE_FILL)
 
 
 def _number(draw: ImageDraw.ImageDraw, place: tuple[float, float], number: str, font: Font) -> None:

@@ -55,8 +55,10 @@ async def test_a_page_is_read_as_it_was_prepared(tmp_path: Path) -> None:
         }
         assert answer.json()["result"]["dataInfo"] == {"width": 300, "height": 240, "type": "image"}
         pictures = [result["inputImage"], result["outputImages"]["preprocessed_img"]]
-        sizes = [Image.open(io.BytesIO(base64.b64decode(picture))).size for picture in pictures]
-        assert sizes == [(300, 240), (240, 300)]
+        given, steps = (Image.open(io.BytesIO(base64.b64decode(picture))) for picture in pictures)
+        assert (given.size, steps.size) == ((300, 240), (300 + 240 + 240, 300 + 25))
+        seen = [steps.getpixel(place) for place in ((30, 120), (300 + 120, 30), (300 + 240 + 120, 30))]
+        assert all(red > 200 > 80 > green for red, green, _ in seen), "its red edge, before and after"
 
 
 async def test_what_is_not_loaded_is_refused_by_name() -> None:

@@ -43,13 +43,19 @@ def test_outlines_and_edges_of_the_page() -> None:
     assert (overlay(PAGE, [corner])[0:12, 200:290] != 255).any()
 
 
-def test_spotted_lines_are_outlined_and_numbered() -> None:
-    """Each between its corners, in red."""
+def test_spotted_lines_are_tinted_numbered_and_written_beside() -> None:
+    """Each in its place and colour; the page on the left, the text that was read on the right."""
     corners = ((100.0, 100.0), (200.0, 100.0), (200.0, 120.0), (100.0, 120.0))
-    shown = overlay(PAGE, [block("spotting", 0, spots=(Spot("Привет", corners),))])
-    assert tuple(shown[100, 150]) == tuple(shown[120, 150]) == (255, 0, 0)
+    below = tuple((x, y + 30) for x, y in corners)
     plain = overlay(PAGE, [block("spotting", 0)])
-    assert (shown[101:119, 101:112] != plain[101:119, 101:112]).any()
+    shown = overlay(PAGE, [block("spotting", 0, spots=(Spot("Привет", corners), Spot("你好", below)))])
+    assert plain.shape == PAGE.shape and shown.shape == (200, 600, 3)
+    left, right = shown[:, :300].astype(int), shown[:, 300:]
+    assert len({tuple(plain[115, 190]), tuple(left[115, 190]), tuple(left[145, 190])}) == 3
+    assert (left[101:119, 101:112].min(axis=2) < 60).any(), "no number"
+    for top in (100, 130):
+        assert (right[top + 2 : top + 19, 102:199].max(axis=2) < 80).sum() > 40, "no letters"
+    assert (right[:100] == 255).all() and (right[152:] == 255).all()
 
 
 def test_files_are_no_larger_than_wanted() -> None:

@@ -141,7 +141,7 @@ def _result(page: PageResult, fields: ParsingFields, options: Options, writing: 
     result: dict[str, Any] = {"prunedResult": pruned_result(page, options, writing), "markdown": markdown}
     if options.views.names:
         overlay = "layout_det_res" if options.layout else "spotting_res_img"
-        keys = {"page": "preprocessed_img", "overlay": overlay}
+        keys = {"prepared": "preprocessed_img", "overlay": overlay}
         result["outputImages"] = {keys[name]: _base64(file) for name, file in page.views.items() if name in keys}
         result["inputImage"] = _base64(page.views["given"])
     if fields.outputFormats:

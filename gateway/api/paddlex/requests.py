@@ -150,7 +150,7 @@ class ParsingFields(Fields):
 
     def _views(self) -> tuple[View, ...]:
         drawn = self.layout or self.promptLabel is Task.SPOTTING
-        wanted: dict[View, bool] = {"given": True, "page": self.prepared, "overlay": drawn}
+        wanted: dict[View, bool] = {"given": True, "prepared": self.prepared, "overlay": drawn}
         return tuple(name for name, wants in wanted.items() if wants)
 
     def _detection(self) -> Detection:
