@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -32,6 +32,7 @@ from gateway.layout.preparation import PaddleXSteps, Preparer, Step
 from gateway.pipeline import Pipeline
 from gateway.settings import Settings
 from gateway.vlm.client import Recognizer
+from gateway.traces import exporting
 from gateway.vlm.monitor import Monitor
 from gateway.vlm.restart import Restart
 
@@ -65,6 +66,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     with one_error():
         async with (
             anyio.create_task_group() as tasks,
+            _traces(settings),
             _monitor(settings) as monitor,
             _recognizer(settings, monitor) as recognizer,
             Layout(partial(_load_detector, settings)) as layout,
@@ -91,6 +93,7 @@ def build_app(service: Service, admission: Admission) -> ASGIApp:
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         redoc_url=None,
     )
+        telemetry={"tracing": False},  # its spans would have the query, and stand around health polls
     problems.install(app)
     app.include_router(ops.routes(health))
     max_bytes = settings.max_body_mb << 20
@@ -105,6 +108,15 @@ def build_app(service: Service, admission: Admission) -> ASGIApp:
 
 
 def _monitor(settings: Settings) -> Monitor:
+def _traces(settings: Settings) -> AbstractAsyncContextManager[None]:
+    return exporting(
+        settings.otel_exporter_otlp_endpoint,
+        settings.otel_service_name,
+        settings.otel_traces_sampler,
+        settings.otel_traces_sampler_arg,
+    )
+
+
     return Monitor(
         settings.backends,
         settings.vlm_model_name,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from gateway.traces import Sampler
 
 Words = Annotated[tuple[str, ...], NoDecode]
 """Comma-separated in the environment; blanks are trimmed."""
@@ -86,6 +89,17 @@ class Settings(BaseSettings):
     page: bool = Field(True, description="The page for people at `/`; `off`: 404")
     log_format: Literal["auto", "json", "text"] = Field("auto", description="`auto`: text on a terminal, else JSON")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line logged")
+    otel_exporter_otlp_endpoint: str = Field(
+        "",
+        description="Collector that takes traces, such as `http://collector:4318` (OTLP over HTTP); empty: no traces",
+    )
+    otel_service_name: str = Field("paddleocr-vl-service", description="Name of the service in its traces")
+    otel_traces_sampler: Sampler = Field(
+        "parentbased_always_on",
+        description="Which requests are traced: `always_on`, `always_off`, `traceidratio`, or as their caller's trace "
+        "says and these for the others: `parentbased_always_on`, `parentbased_always_off`, `parentbased_traceidratio`",
+    )
+    otel_traces_sampler_arg: float = Field(1, ge=0, le=1, description="The part that `traceidratio` takes")
 
     fetch_allow_hosts: Words = Field((), description="Private hosts, addresses or networks that URL input may reach")
     s3_endpoint_url: str = Field("", description="Object store for `s3://` input; the usual `AWS_*` give the rest")
@@ -108,6 +122,15 @@ class Settings(BaseSettings):
         if path and not _keys_in(path):  # a service that should have keys must not be open to all
             raise ValueError("the file holds no key")
         return path
+
+    @field_validator("otel_exporter_otlp_endpoint")
+    @classmethod
+    def _can_be_sent_to(cls, endpoint: str) -> str:
+        if endpoint and not endpoint.startswith(("http://", "https://")):
+            raise ValueError("an http:// or https:// URL is wanted, such as http://collector:4318")
+        if endpoint and not _installed("opentelemetry.exporter.otlp.proto.http"):
+            raise ValueError("OpenTelemetry is not installed: scripts/install.sh otel, or pip install '.[otel]'")
+        return endpoint
 
     @property
     def api_keys(self) -> tuple[str, ...]:
@@ -144,6 +167,13 @@ def _keys_in(path: str) -> tuple[str, ...]:
         return tuple(key for line in Path(path).read_text().splitlines() if (key := line.strip()))
     except (OSError, UnicodeDecodeError) as exc:
         raise ValueError("the file cannot be read") from exc
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # not even the package that it would be in
+        return False
 
 
 def _shown(value: object) -> str:

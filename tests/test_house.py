@@ -13,7 +13,7 @@ PACKAGE = ROOT / "gateway"
 
 LAYERS = {
     "document": 0, "errors": 0, "settings": 0, "metrics": 0, "logs": 0, "turns": 0, "weights": 0, "hold": 0,
-    "memory": 0,
+    "memory": 0, "tally": 0, "traces": 0, "spans": 0,
     "intake": 1, "layout": 1, "vlm": 1, "regions": 1, "assemble": 1, "cpu_backend": 1, "listener": 1, "follow": 1,
     "pipeline": 2,
     "api": 3,
@@ -24,6 +24,7 @@ HOMES = {
     "fastapi": {"api", "app"}, "starlette": {"api", "app"}, "uvicorn": {"connection", "serve", "commands"},
     "httpx": {"vlm", "intake"}, "aiohttp": {"vlm"}, "boto3": {"intake"},
     "paddlex": {"layout"}, "rapidocr": {"layout", "cpu_backend"}, "rapid_layout": {"layout"},
+    "opentelemetry": {"spans", "traces"},
     "docx": {"assemble"}, "latex2mathml": {"assemble"}, "mathml2omml": {"assemble"},
     "onnxruntime": {"layout", "cpu_backend"}, "cv2": {"layout", "cpu_backend"}, "torch": set(), "paddle": set(),
 }  # fmt: skip
@@ -89,10 +90,11 @@ def test_only_settings_read_the_environment() -> None:
 
 
 def test_the_gateway_starts_without_model_runtimes() -> None:
-    """Importing everything that `serve` needs loads no paddle, torch, onnxruntime, OpenCV or RapidOCR."""
+    """Importing everything that `serve` needs loads no model runtime, nor OpenTelemetry's SDK."""
+    heavy = {"paddle", "paddlex", "torch", "onnxruntime", "cv2", "rapidocr", "opentelemetry.sdk"}
     code = (
         "import sys, gateway.app, gateway.serve, gateway.commands.serve, gateway.commands.parse;"
-        "print(sorted({'paddle', 'paddlex', 'torch', 'onnxruntime', 'cv2', 'rapidocr'} & set(sys.modules)))"
+        f"print(sorted({heavy} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
