@@ -52,14 +52,20 @@ KEPT = ("doc_title", "text", "table", "footer", "image")
 
 Output = tuple[str, int, list[str | int]]
 
-_RED_REACH = 0.4
-_SIDE = 200
+RED_REACH = 0.4
+SIDE = 200
 
 
 def build(kind: Literal["V2", "V3"], folder: Path) -> Path:
     """Write `inference.onnx` and `inference.yml` into the folder, as PaddleX's `model_dir` wants them."""
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(_model(kind), folder / "inference.onnx")
+    write_description(kind, folder)
+    return folder
+
+
+def write_description(kind: Literal["V2", "V3"], folder: Path) -> None:
+    """Write `inference.yml`."""
     labels = "".join(f"- {label}\n" for label in LABELS)
     (folder / "inference.yml").write_text(
         f"mode: paddle\ndraw_threshold: 0.5\narch: DETR\nGlobal:\n  model_name: PP-DocLayout{kind}\n"
@@ -69,12 +75,11 @@ def build(kind: Literal["V2", "V3"], folder: Path) -> Path:
         "- {type: Permute}\n"
         f"label_list:\n{labels}"
     )
-    return folder
 
 
 def right_edge(width: int, red: int) -> float:
     """Where the boxes of a page of one colour end, in pixels."""
-    return width * (0.5 + _RED_REACH * red / 255)
+    return width * (0.5 + RED_REACH * red / 255)
 
 
 class _Graph:
@@ -109,7 +114,7 @@ def _model(kind: Literal["V2", "V3"]) -> onnx.ModelProto:
     def column(values: Sequence[float]) -> str:  # [B, Q, 1]
         return add("Expand", add.constant(np.reshape(values, (1, -1, 1)), np.float32), times)
 
-    reach = add("Mul", red, add.constant([[[0.0, 0.0, _RED_REACH, 0.0]]], np.float32))  # [B, 1, 4]
+    reach = add("Mul", red, add.constant([[[0.0, 0.0, RED_REACH, 0.0]]], np.float32))  # [B, 1, 4]
     relative = add.constant([[candidate.box for candidate in CANDIDATES]], np.float32)  # [1, Q, 4]
     boxes = add("Mul", add("Add", relative, reach), scale)  # [B, Q, 4]
     classes = column([LABELS.index(candidate.label) for candidate in CANDIDATES])
@@ -124,8 +129,8 @@ def _model(kind: Literal["V2", "V3"]) -> onnx.ModelProto:
         ("count", TensorProto.INT32, ["b"]),
     ]
     if kind == "V3":
-        add("Cast", add("Tile", add.constant(_masks(), np.uint8), times), result="masks", to=TensorProto.INT32)
-        outputs.append(("masks", TensorProto.INT32, ["n", _SIDE, _SIDE]))
+        add("Cast", add("Tile", add.constant(masks(), np.uint8), times), result="masks", to=TensorProto.INT32)
+        outputs.append(("masks", TensorProto.INT32, ["n", SIDE, SIDE]))
     return _checked(add, outputs)
 
 
@@ -147,12 +152,12 @@ def _checked(add: _Graph, outputs: list[Output]) -> onnx.ModelProto:
     return model
 
 
-def _masks() -> NDArray[np.uint8]:
+def masks() -> NDArray[np.uint8]:
     """The whole page for every candidate, but a rhombus in the box of the image."""
-    masks = np.ones((len(CANDIDATES), _SIDE, _SIDE), np.uint8)
+    masks = np.ones((len(CANDIDATES), SIDE, SIDE), np.uint8)
     index = next(i for i, candidate in enumerate(CANDIDATES) if candidate.label == "image")
-    x0, y0, x1, y1 = (side * _SIDE for side in CANDIDATES[index].box)
-    ys, xs = np.mgrid[0:_SIDE, 0:_SIDE] + 0.5
+    x0, y0, x1, y1 = (side * SIDE for side in CANDIDATES[index].box)
+    ys, xs = np.mgrid[0:SIDE, 0:SIDE] + 0.5
     apart = np.abs(xs - (x0 + x1) / 2) / ((x1 - x0) / 2) + np.abs(ys - (y0 + y1) / 2) / ((y1 - y0) / 2)
     masks[index] = apart <= 1
     return masks
