@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from gateway import __version__
 from gateway.api import ocr, openapi, ops, page, problems
 from gateway.api.admission import Admission
+from gateway.api.figures import Figures
 from gateway.api.health import Health
 from gateway.api.middleware import Keys, RequestLog
 from gateway.api.paddlex import layout_parsing
@@ -95,7 +96,7 @@ def build_app(service: Service, admission: Admission) -> ASGIApp:
     )
         telemetry={"tracing": False},  # its spans would have the query, and stand around health polls
     problems.install(app)
-    app.include_router(ops.routes(health))
+    app.include_router(ops.routes(health, Figures(health, service.pipeline.queues)))
     max_bytes = settings.max_body_mb << 20
     work = (service.pipeline, service.fetcher, health, max_bytes)
     app.include_router(ocr.routes(ocr.Dialect(*work, settings.vlm_model_name)))

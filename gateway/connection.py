@@ -126,7 +126,7 @@ class Connection(H11Protocol):
             head = h11.Response(status_code=status, headers=answer.raw_headers, reason=b"")
             for event in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
-        metrics.REQUESTS.labels(method="other", status=str(status)).inc()
+        metrics.REQUESTS.labels("other", str(status)).inc()
         log.info("refused: %s", code, extra={"status": status, "request_id": request_id})
         self._refused, self._answered_at = True, self.loop.time()
         self._unset_keepalive_if_required()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from gateway import metrics
 from gateway.errors import Overloaded
 
 
@@ -47,6 +48,7 @@ class _Share:
 
     def take(self, count: int) -> None:
         self._hold._move(self, count)
+        metrics.DOCUMENT_BYTES.inc(count)
 
 
 _current: ContextVar[_Share | None] = ContextVar("share", default=None)

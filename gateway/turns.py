@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from gateway import metrics
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Party:
@@ -49,11 +51,12 @@ class Turns:
     that has waited longest for its turn; within a party first come, first served.
 
     So a document of one page shares with one of a thousand as between two, and whoever asks for little gets it at once.
-    `total` may be changed at any time.
+    `total` may be changed at any time. Waits are counted under the name of the `queue`.
     """
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, queue: metrics.Queue | None = None) -> None:
         self._total = total
+        self._seconds = metrics.QUEUES[queue] if queue else None
         self._held = self._count = 0
         self._shares: dict[Party, _Share] = {}
         self._waiting: dict[Party, _Share] = {}
@@ -88,6 +91,8 @@ class Turns:
             begun = anyio.current_time()
             await self._wait(party, share)
             waited = anyio.current_time() - begun
+        if self._seconds is not None:
+            self._seconds.observe(waited)
         place = Place(self, share, waited)
         try:
             yield place

@@ -46,10 +46,11 @@ class Admission:
     `max_bytes` of their documents; none comes in while `memory` is short."""
 
     def __init__(self, limit: int, timeout: float, *, max_bytes: int = 1 << 30, memory: Memory | None = None) -> None:
-        self._limit = limit
+        self.limit = limit
         self._timeout = timeout
-        self._memory = memory or Memory(reserve=0)
+        self.memory = memory or Memory(reserve=0)
         self._turnover = Turnover()
+        self.max_bytes = max_bytes
         self._hold = Hold(max_bytes, self._turnover.retry_after)
         self._scopes: set[anyio.CancelScope] = set()
         self._empty = anyio.Event()
@@ -66,7 +67,7 @@ class Admission:
 
     @property
     def full(self) -> bool:
-        return len(self._scopes) >= self._limit or self._memory.short
+        return len(self._scopes) >= self.limit or self.memory.short
 
     @asynccontextmanager
     async def enter(self) -> AsyncIterator[None]:
@@ -78,8 +79,8 @@ class Admission:
         if self.draining:
             raise ShuttingDown("The service is shutting down.", retry_after=5)
         if self.full:
-            short = "The service is short of memory." if self._memory.short else ""
-            detail = short or f"{self._limit} requests are waiting or being served already."
+            short = "The service is short of memory." if self.memory.short else ""
+            detail = short or f"{self.limit} requests are waiting or being served already."
             raise Overloaded(detail, retry_after=self._turnover.retry_after())
         with anyio.CancelScope(deadline=anyio.current_time() + self._timeout) as scope:
             self._scopes.add(scope)

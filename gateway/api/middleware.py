@@ -37,13 +37,16 @@ class RequestLog:
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
-        status = GONE
+        status, dialect = GONE, metrics.dialect(scope["path"])
+        sent = metrics.RESPONSE_BYTES.labels(dialect)
 
         async def stamped(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            else:
+                sent.inc(len(message.get("body", b"")))
             await send(message)
 
         begun = time.monotonic()
@@ -51,7 +54,8 @@ class RequestLog:
             try:
                 await self._app(scope, receive, stamped)
             finally:
-                metrics.REQUESTS.labels(method=metrics.method(scope["method"]), status=str(status)).inc()
+                metrics.REQUESTS.labels(dialect, str(status)).inc()
+                metrics.REQUEST_SECONDS.labels(dialect).observe(time.monotonic() - begun)
                 quiet = status < 400 and scope["path"].startswith(("/health", "/metrics"))
                 log.log(
                     logging.DEBUG if quiet else logging.INFO,

@@ -6,10 +6,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
-from gateway import metrics
 from gateway.api import schemas
+from gateway.api.figures import Figures
 from gateway.api.health import Health
 from gateway.api.problems import request_id_of
 from gateway.vlm.monitor import BackendState
@@ -21,7 +21,7 @@ HEALTHY = "Healthy"
 """What clients of PaddleX's server look for in `errorMsg`."""
 
 
-def routes(health: Health) -> APIRouter:
+def routes(health: Health, figures: Figures) -> APIRouter:
     """`/health*` and `/metrics`; all but `/health/vllm` answer from memory."""
     router = APIRouter(tags=["operations"])
 
@@ -54,9 +54,7 @@ def routes(health: Health) -> APIRouter:
 
     @router.get("/metrics", summary="Prometheus text", response_class=Response)
     async def scrape() -> Response:
-        metrics.ADMITTED.set(health.admission.admitted)
-        metrics.BACKEND_READY.set(health.monitor.ready)
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        return Response(await figures.text(), media_type=CONTENT_TYPE_LATEST)
 
     return router
 

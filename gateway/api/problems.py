@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from gateway import errors
+from gateway import errors, metrics
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,8 @@ def status_of(error: errors.GatewayError) -> int:
 
 
 def problem(status: int, code: str, detail: str, request_id: str, headers: dict[str, str] | None = None) -> Response:
-    """The body that every error of the application has."""
+    """The answer that every error of the application is; counted by its code."""
+    metrics.ERRORS.labels(code).inc()
     body = {
         "type": f"urn:paddleocr-vl-service:problem:{code}",
         "title": TITLES.get(status, "Error"),

@@ -18,6 +18,7 @@ import anyio
 import anyio.to_thread
 import httpx
 
+from gateway import metrics
 from gateway.errors import FetchFailed, FetchRefused, InvalidRequest, TooLarge
 from gateway.hold import take
 from gateway.intake.addresses import Address, Allowed
@@ -81,6 +82,10 @@ class Fetcher:
         soon as more than `max_bytes` have come, `Overloaded` when there is no room for them, and `FetchFailed` for
         all else.
         """
+        with metrics.outcome(metrics.FETCHES, "fetched"), metrics.FETCH_SECONDS.time():
+            return await self._fetch(url)
+
+    async def _fetch(self, url: str) -> bytes:
         scheme = url.partition(":")[0].lower()
         try:
             with anyio.fail_after(self._timeout_s):

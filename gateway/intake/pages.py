@@ -18,7 +18,7 @@ from gateway.intake.canvases import Canvases
 from gateway.intake.shared_file import SharedFile
 from gateway.intake.source import HEAD_BYTES, kind_of, select_pages
 from gateway.intake.workers import Workers
-from gateway.turns import EVERYBODY, Party
+from gateway.turns import EVERYBODY, Party, Turns
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -49,6 +49,11 @@ class Decoder:
         self._page_timeout_s = page_timeout_s
         self._canvases = Canvases()
         self._workers = Workers(workers or _cores(), memory_bytes or (512 << 20) + 24 * max_pixels)
+
+    @property
+    def queue(self) -> Turns:
+        """Pages that wait for a worker."""
+        return self._workers.queue
 
     async def __aenter__(self) -> Self:
         return self

@@ -19,6 +19,7 @@ import anyio
 from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from gateway import metrics
 from gateway.errors import BadDocument
 from gateway.intake.worker import LENGTH_BYTES
 from gateway.turns import EVERYBODY, Party, Turns
@@ -35,7 +36,8 @@ class Workers:
     """At most `count` processes, started when first needed, each with `memory_bytes` of address space."""
 
     def __init__(self, count: int, memory_bytes: int) -> None:
-        self._free = Turns(count)
+        self.queue = Turns(count, "decoder")
+        """Those who wait for a process."""
         self._memory_bytes = memory_bytes
         self._idle: list[_Worker] = []
 
@@ -58,19 +60,19 @@ class Workers:
         Raises what the function raises, and `BadDocument` if it takes longer than `seconds` or ends its process.
         Cancelling it kills the process; waiting for a free worker does not count against `seconds`.
         """
-        async with self._free.place(party):
+        async with self.queue.place(party):
             worker = await self._take(document)
             try:
                 with anyio.fail_after(seconds):
                     value, error = await worker.call(seconds + _GRACE_S, function, arguments)
             except TimeoutError as exc:
-                await worker.kill()
+                await worker.kill("timeout")
                 raise BadDocument(f"decoding took too long (more than {seconds:g} s)") from exc
             except (OSError, anyio.BrokenResourceError, anyio.EndOfStream, anyio.IncompleteRead) as exc:
-                await worker.kill()
+                await worker.kill("crash")
                 raise BadDocument("decoding the document ended the process that did it") from exc
             except BaseException:
-                await worker.kill()
+                await worker.kill("cancelled")
                 raise
             if worker.calls < _CALLS_PER_PROCESS:
                 self._idle.append(worker)
@@ -85,7 +87,7 @@ class Workers:
         dead = [worker for worker in self._idle if worker.process.returncode is not None]
         self._idle = alive
         for worker in dead:
-            await worker.kill()
+            await worker.kill("crash")
         for index, worker in enumerate(self._idle):
             if worker.document == document:
                 return self._idle.pop(index)
@@ -97,6 +99,7 @@ class Workers:
         command = [sys.executable, "-c", _START.format(self._memory_bytes), json.dumps(sys.path)]
         with anyio.CancelScope(shield=True):  # cut short, it would leave a process that nobody knows
             process = await anyio.open_process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None)
+        metrics.DECODER_STARTS.inc()
         return _Worker(process)
 
 
@@ -117,8 +120,10 @@ class _Worker:
         answer: tuple[object, Exception | None] = pickle.loads(await self._answers.receive_exactly(length))
         return answer
 
-    async def kill(self) -> None:
-        """End the process, whatever it is doing, and wait until it is gone."""
+    async def kill(self, cause: str = "") -> None:
+        """End the process, whatever it is doing, and wait until it is gone; counted, if there is a `cause`."""
+        if cause:
+            metrics.DECODER_DEATHS.labels(cause).inc()
         with anyio.CancelScope(shield=True):
             with suppress(ProcessLookupError):
                 self.process.kill()

@@ -8,13 +8,14 @@ document.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from gateway import metrics
 from gateway.document import Kind, Options, PageResult
 from gateway.errors import InvalidRequest, one_error
 from gateway.intake.pages import Decoder, Document
@@ -70,9 +71,16 @@ class Pipeline:
         self._decoder = decoder
         self._layout = layout
         self._preparer = preparer or Preparer()
-        self._room = Turns(pages_in_memory)
+        self._room = Turns(pages_in_memory, "page")
         self._reader = PageReader(layout, recognizer, self._preparer)
         self._pages_ahead = pages_ahead
+        self.queues: Mapping[metrics.Queue, Turns] = {
+            "page": self._room,
+            "decoder": decoder.queue,
+            "layout": self._reader.queue,
+            "seat": recognizer.queue,
+        }
+        """Wherever pages and regions wait."""
 
     @property
     def adjustable(self) -> bool:
@@ -100,6 +108,7 @@ class Pipeline:
                 self._decoder.open(data, options.pages, options.dpi, party) as document,
                 anyio.create_task_group() as tasks,
             ):
+                metrics.DOCUMENTS.labels(document.kind.value).inc()
                 begun, slots = anyio.create_memory_object_stream[_Slot](self._pages_ahead)
                 tasks.start_soon(self._begin_pages, document, options, begun, party)
                 with slots:

@@ -8,6 +8,7 @@ from uuid import uuid4
 import aiohttp
 import anyio
 
+from gateway import metrics
 from gateway.document import Recognition, Sampling, Task
 from gateway.vlm import refusals, stream, wire
 from gateway.vlm.backends import Backend
@@ -67,7 +68,13 @@ async def _complete(
                 recognition = await stream.read(pieces, Runaway(crop.patience), heard)
                 if times >= _STREAMED:
                     backend.streamed(first - began, anyio.current_time() - began)
-                return recognition
+                return _counted(recognition)
             answer = await whole(response)
     refusals.check(answer, model, headers["x-request-id"], pixels=pixels)
-    return wire.completion(answer.content)
+    return _counted(wire.completion(answer.content))
+
+
+def _counted(recognition: Recognition) -> Recognition:
+    metrics.PROMPT_TOKENS.inc(recognition.prompt_tokens)
+    metrics.COMPLETION_TOKENS.inc(recognition.completion_tokens)
+    return recognition

@@ -9,7 +9,10 @@ from typing import Literal
 
 import anyio
 
+from gateway import metrics
+from gateway.errors import GatewayError, RegionFailed
 from gateway.vlm.limit import FIRST
+from gateway.vlm.setbacks import Setback
 
 Status = Literal["ready", "starting", "unreachable", "unhealthy", "hung"]
 
@@ -64,6 +67,9 @@ class Backend:
         self._peak = 0
         self._times = Times()
         self._running: set[anyio.CancelScope] = set()
+        self._name = metrics.backend(url)
+        self._seconds = metrics.BACKEND_SECONDS.labels(self._name)
+        self._first_tokens = metrics.FIRST_TOKEN_SECONDS.labels(self._name)
 
     @property
     def ready(self) -> bool:
@@ -84,6 +90,7 @@ class Backend:
 
     def streamed(self, first: float, whole: float) -> None:
         """An answer came whose first token took so many seconds, and so many the whole."""
+        self._first_tokens.observe(first)
         times = self._times
         self._times = Times(times.count + 1, times.first + first, times.whole + whole, min(times.quickest, first))
 
@@ -106,19 +113,37 @@ class Backend:
     @contextmanager
     def request(self, limit: float) -> Iterator[anyio.CancelScope]:
         """A request of ours, cancelled (as the scope tells) after `limit` seconds or by `abandon`."""
+        began, outcome = anyio.current_time(), "cancelled"
         if not self._running:
-            self._busy_since = anyio.current_time()
+            self._busy_since = began
         self.taken += 1
-        with anyio.move_on_after(limit) as scope:
-            self._running.add(scope)
-            self._peak = max(self._peak, len(self._running))
-            try:
-                yield scope
-            finally:
-                self._running.discard(scope)
+        try:
+            with anyio.move_on_after(limit) as scope:
+                self._running.add(scope)
+                self._peak = max(self._peak, len(self._running))
+                try:
+                    yield scope
+                    outcome = "answered"
+                finally:
+                    self._running.discard(scope)
+            if scope.cancelled_caught:
+                outcome = "timed_out" if anyio.current_time() >= scope.deadline else "abandoned"
+        except (Setback, GatewayError) as exc:
+            outcome = _word(exc)
+            raise
+        finally:
+            metrics.BACKEND_REQUESTS.labels(self._name, outcome).inc()
+            if outcome == "answered":
+                self._seconds.observe(anyio.current_time() - began)
 
     def abandon(self) -> int:
         """Cancel all requests in flight, which will get no answer any more; returns how many."""
         for scope in self._running:
             scope.cancel("the backend is gone")
         return len(self._running)
+
+
+def _word(exc: Setback | GatewayError) -> str:
+    if isinstance(exc, Setback):
+        return exc.kind
+    return "crop_failed" if isinstance(exc, RegionFailed) else "misconfigured"

@@ -57,7 +57,7 @@ class Recognizer:
         for backend in monitor.backends:
             backend.limit = in_flight or FIRST
         self._attempts_each, self._patience = attempts, patience
-        self._seats = Turns(1)
+        self._seats = Turns(1, "seat")
         self._give_seats()
         self._answers = Answers(cache)
         self._crop_threads = anyio.CapacityLimiter(crop_threads)
@@ -89,6 +89,11 @@ class Recognizer:
     def _give_seats(self) -> None:
         backends = self._monitor.backends
         self._seats.total = sum(b.limit for b in backends if b.ready) or max(b.limit for b in backends)
+
+    @property
+    def queue(self) -> Turns:
+        """The seats, and who waits for one."""
+        return self._seats
 
     @property
     def seats(self) -> int:
@@ -127,8 +132,10 @@ class Recognizer:
                 jpeg = crop()
                 return self._answers.key(jpeg, task, language, sampling), wire.encoded(jpeg)
 
-            key, picture = await anyio.to_thread.run_sync(made, limiter=self._crop_threads)
-            return await self._answers.once(key, partial(self._read, Crop(picture, task, language, sampling)))
+            with metrics.STAGES["crop"].time():
+                key, picture = await anyio.to_thread.run_sync(made, limiter=self._crop_threads)
+            with metrics.STAGES["region"].time():
+                return await self._answers.once(key, partial(self._read, Crop(picture, task, language, sampling)))
 
     async def _fitted(self, crop: Crop) -> Recognition:
         """Read it, or where it is more than a backend takes, its picture at half the width and height."""

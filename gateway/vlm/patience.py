@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import anyio
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
+from gateway import metrics
 from gateway.vlm.backends import Backend
 from gateway.vlm.monitor import Monitor
 from gateway.vlm.setbacks import Away, Setback, TimedOut
@@ -41,6 +42,7 @@ class Patience:
             retry=retry_if_exception_type(Setback),
             wait=self._wait,
             stop=self._stop,
+            before_sleep=lambda state: metrics.RETRIES.labels(_of(state).kind).inc(),
             reraise=True,
         )
 

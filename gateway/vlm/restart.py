@@ -11,6 +11,8 @@ from xmlrpc.client import Error, Fault, ServerProxy
 import anyio
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
+from gateway import metrics
+
 log = logging.getLogger(__name__)
 
 PROGRAM: Final = "genai"
@@ -34,8 +36,10 @@ class Restart:
             with anyio.fail_after(_LIMIT):
                 await anyio.to_thread.run_sync(partial(_restart, self._server), abandon_on_cancel=True)
         except (Error, HTTPException, OSError) as exc:
+            metrics.RESTARTS.labels("failed").inc()
             log.error("supervisord could not restart %s: %s", PROGRAM, exc)
             return False
+        metrics.RESTARTS.labels("asked").inc()
         return True
 
 

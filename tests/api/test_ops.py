@@ -109,9 +109,9 @@ async def test_metrics_count_what_was_served() -> None:
             return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name))
 
         names = (
-            'gateway_http_requests_total{method="POST",status="200"}',
-            "gateway_pages_total",
-            'gateway_regions_total{outcome="read"}',
+            'gateway_http_requests_total{dialect="ocr",status="200"}',
+            'gateway_pages_total{outcome="complete"}',
+            'gateway_regions_total{label="text",outcome="read"}',
         )
         before = [await value(name) for name in names]
         await running.ocr(documents.pdf(["a", "b"]))

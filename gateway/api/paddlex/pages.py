@@ -10,15 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.assemble import IGNORED, Style, block_markdown
-from gateway.document import BBox, Block, Options, PageResult, Polygon, Region, Task
-
-CLASSES = (
-    *("abstract", "algorithm", "aside_text", "chart", "content", "display_formula", "doc_title", "figure_title"),
-    *("footer", "footer_image", "footnote", "formula_number", "header", "header_image", "image", "inline_formula"),
-    *("number", "paragraph_title", "reference", "reference_content", "seal", "table", "text", "vertical_text"),
-    "vision_footnote",
-)
-"""The classes of PP-DocLayoutV2 and V3, by number."""
+from gateway.document import CLASSES, BBox, Block, Options, PageResult, Polygon, Region, Task
 
 UNORDERED = IGNORED - {"number"} | {"figure_title", "vision_footnote", "image", "chart", "table"}
 """Labels without a place in the reading order, whatever the Markdown leaves out."""
