@@ -32,8 +32,8 @@ from gateway.layout.owner import Layout
 from gateway.layout.preparation import PaddleXSteps, Preparer, Step
 from gateway.pipeline import Pipeline
 from gateway.settings import Settings
-from gateway.vlm.client import Recognizer
 from gateway.traces import exporting
+from gateway.vlm.client import Recognizer
 from gateway.vlm.monitor import Monitor
 from gateway.vlm.restart import Restart
 
@@ -66,8 +66,8 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """Start the parts that work in the background; a part that dies ends the whole."""
     with one_error():
         async with (
-            anyio.create_task_group() as tasks,
             _traces(settings),
+            anyio.create_task_group() as tasks,
             _monitor(settings) as monitor,
             _recognizer(settings, monitor) as recognizer,
             Layout(partial(_load_detector, settings)) as layout,
@@ -93,8 +93,8 @@ def build_app(service: Service, admission: Admission) -> ASGIApp:
         description="A document in, its Markdown and blocks out.",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         redoc_url=None,
-    )
         telemetry={"tracing": False},  # its spans would have the query, and stand around health polls
+    )
     problems.install(app)
     app.include_router(ops.routes(health, Figures(health, service.pipeline.queues)))
     max_bytes = settings.max_body_mb << 20
@@ -108,7 +108,6 @@ def build_app(service: Service, admission: Admission) -> ASGIApp:
     return RequestLog(Envelopes(keyed, paddlex.PATHS))
 
 
-def _monitor(settings: Settings) -> Monitor:
 def _traces(settings: Settings) -> AbstractAsyncContextManager[None]:
     return exporting(
         settings.otel_exporter_otlp_endpoint,
@@ -118,6 +117,7 @@ def _traces(settings: Settings) -> AbstractAsyncContextManager[None]:
     )
 
 
+def _monitor(settings: Settings) -> Monitor:
     return Monitor(
         settings.backends,
         settings.vlm_model_name,

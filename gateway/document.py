@@ -71,15 +71,6 @@ CLASSES = (
 """The classes of PP-DocLayoutV2 and V3, by number."""
 
 
-CLASSES = (
-    *("abstract", "algorithm", "aside_text", "chart", "content", "display_formula", "doc_title", "figure_title"),
-    *("footer", "footer_image", "footnote", "formula_number", "header", "header_image", "image", "inline_formula"),
-    *("number", "paragraph_title", "reference", "reference_content", "seal", "table", "text", "vertical_text"),
-    "vision_footnote",
-)
-"""The classes of PP-DocLayoutV2 and V3, by number."""
-
-
 @dataclass(frozen=True, slots=True)
 class Region:
     """A part of a page that the layout detector found; `order` is None outside the reading order."""

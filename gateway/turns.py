@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from gateway import metrics
+from gateway import metrics, tally
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,11 +51,12 @@ class Turns:
     that has waited longest for its turn; within a party first come, first served.
 
     So a document of one page shares with one of a thousand as between two, and whoever asks for little gets it at once.
-    `total` may be changed at any time. Waits are counted under the name of the `queue`.
+    `total` may be changed at any time. Waits are counted under the name of the `queue`, and for the request.
     """
 
     def __init__(self, total: int, queue: metrics.Queue | None = None) -> None:
         self._total = total
+        self._queue = queue
         self._seconds = metrics.QUEUES[queue] if queue else None
         self._held = self._count = 0
         self._shares: dict[Party, _Share] = {}
@@ -91,6 +92,7 @@ class Turns:
             begun = anyio.current_time()
             await self._wait(party, share)
             waited = anyio.current_time() - begun
+            tally.request().waited(self._queue or "", waited)
         if self._seconds is not None:
             self._seconds.observe(waited)
         place = Place(self, share, waited)

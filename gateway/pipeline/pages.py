@@ -45,7 +45,6 @@ class PageReader:
             try:
                 if steps := steps_of(options):
                     with metrics.STAGES["preparation"].time():
-                        with metrics.STAGES["preparation"].time():
                         page, preparation = await self._preparer.prepare(page, steps)
                 found = await self._find(page, options, party)
             except LayoutFailed as error:
@@ -60,7 +59,6 @@ class PageReader:
                         tasks.start_soon(_keep, outcomes, index, read)
         finish = partial(assembled, page, found, outcomes, options, timings)
         with metrics.STAGES["assembly"].time():
-            with metrics.STAGES["assembly"].time():
             result = await anyio.to_thread.run_sync(finish)
         if preparation is not None:
             result = replace(result, preparation=preparation)

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 
 class Setback(Exception):
-    """`wait` seconds is how long the backend asked to be left alone, None if it did not say. `kind` is its word in the metrics."""
+    """`wait` seconds is how long the backend asked to be left alone, None if it did not say; `kind`: for metrics."""
 
     kind: ClassVar[str]
 
