@@ -186,7 +186,8 @@ write_genai() {
 end_session() {
   local process fields
   for process in /proc/[0-9]*; do
-    { fields=$(<"$process/stat"); } 2>/dev/null || continue
+    fields='' # not $(<file): under set -e, bash 5.2 ends when a process is gone by then
+    { read -rd '' fields <"$process/stat"; } 2>/dev/null || [ -n "$fields" ] || continue
     read -ra fields <<<"${fields##*) }" # state, parent, group, session
     [ "${fields[3]}" != "$1" ] || kill -KILL "${process#/proc/}" 2>/dev/null || true
   done

@@ -1,5 +1,6 @@
 """Looking at processes from outside: wait for what they do, find those of one run, reserve a port."""
 
+import random
 import socket
 import time
 from collections.abc import Callable
@@ -12,9 +13,11 @@ T = TypeVar("T")
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that stays free until it is used: the system gives no ports of this range to who asks for any."""
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", random.SystemRandom().randrange(10_000, 32_000)))
+            return int(probe.getsockname()[1])
 
 
 def until(condition: Callable[[], T], what: str, bound_s: float = BOUND_S) -> T:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ import anyio
 import child_processes
 import httpx
 from anyio.abc import Process
+from living import free_port
 
 ROOT = Path(__file__).parent.parent
 
@@ -46,8 +46,7 @@ class Serving:
 @asynccontextmanager
 async def serving(vlm_url: str, **variables: str) -> AsyncIterator[Serving]:
     """A gateway until the block ends; ready when the block begins. Further keywords are environment variables."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {
         **os.environ,
         "GATEWAY_HOST": "127.0.0.1",

@@ -24,6 +24,7 @@ from typing import Any, Self
 
 import anyio
 import uvicorn
+from living import free_port
 
 MODEL = "PaddleOCR-VL-1.5-0.9B"
 
@@ -105,8 +106,7 @@ class Standin:
         self._faults: list[Fault] = []
         self._changed = threading.Condition()
         self._healed = threading.Event()
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
 
     @property
     def url(self) -> str:

@@ -33,7 +33,7 @@ from vlm_standin import Asked, Standin
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 10
-CALLERS = 12
+CALLERS = 40
 TOO_LONG = "The decoder prompt (length 30626) is longer than the maximum model length of 16384."
 
 FAULTS: dict[str, dict[str, Any]] = {
@@ -51,8 +51,9 @@ FAULTS: dict[str, dict[str, Any]] = {
     "400": {"status": 400, "message": TOO_LONG, "type": "BadRequestError"},
 }
 """By name; each meets half of the requests to one backend."""
-GREAT = ("refused", "blackout", "gateway killed")
-"""Beside them: a backend that is away, all backends hung for longer than a request may take, kill -9."""
+GREAT = ("refused", "backend killed", "blackout", "gateway killed")
+"""Beside them: a backend that takes no new requests or dies with those it has, all backends hung for longer than a
+request may take, kill -9 of the gateway."""
 
 TRUE_ERRORS = {
     (429, "overloaded"),
@@ -66,11 +67,11 @@ TRUE_ERRORS = {
 def pictures() -> dict[str, bytes]:
     """Documents that stand-ins tell apart by their shape."""
     return {
-        "png": documents.png("one", (400, 400)),
-        "jpeg": documents.jpeg("two", (400, 200)),
-        "tiff": documents.tiff(["three"] * 3, (300, 100)),
-        "pdf": documents.pdf(["four"] * 4, (100, 400)),
-        "one pdf page": documents.pdf(["five"], (100, 500)),
+        "png": documents.png("one", (80, 80)),
+        "jpeg": documents.jpeg("two", (80, 40)),
+        "tiff": documents.tiff(["three"] * 3, (60, 20)),
+        "pdf": documents.pdf(["four"] * 4, (36, 72)),
+        "one pdf page": documents.pdf(["five"], (36, 120)),
     }
 
 
@@ -89,6 +90,8 @@ class Figures:
 
     outcomes: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    together: int = 0
+    """Times that several faults were there at once."""
     wrong: list[str] = field(default_factory=list)
     slowest_s: float = 0.0
     seconds: float = 0.0
@@ -102,9 +105,11 @@ class Figures:
         total = sum(self.outcomes.values())
         outcomes = ", ".join(f"{name} {count}" for name, count in sorted(self.outcomes.items()))
         faults = ", ".join(f"{name} {count}" for name, count in sorted(self.faults.items()))
+        good = self.outcomes["complete"] + self.outcomes["partial"]
         return (
             f"{total} requests in {self.seconds:.0f} s, slowest {self.slowest_s:.1f} s: {outcomes}\n"
-            f"faults: {faults}\nwrong: {len(self.wrong)} {self.wrong[:5]}"
+            f"{good} results looked at; faults, {self.together} times several at once: {faults}\n"
+            f"wrong: {len(self.wrong)} {self.wrong[:5]}"
         )
 
 
@@ -150,17 +155,14 @@ class Chaos:
     async def _disturb(self) -> None:
         """Faults at one backend or at both, for a second or two; then a pause without any."""
         drawn = [self._draw() for _ in range(self._random.choice((1, 2, 3)))]
+        self.figures.together += len(drawn) > 1
         self.figures.faults.update(drawn)
         for name in drawn:
             if name in FAULTS:
                 self._random.choice(self._backends).fail(**FAULTS[name], picture=lambda _: random.random() < 0.5)
-        if "refused" in drawn:
+        if not {"refused", "backend killed"}.isdisjoint(drawn):
             away = self._random.sample(self._backends, self._random.choice((1, 2)))
-            for backend in away:
-                await anyio.to_thread.run_sync(backend.stop)
-            await anyio.sleep(self._random.uniform(0.5, 3))
-            for backend in away:
-                backend.start()
+            await self._be_away(away, killed="backend killed" in drawn)
         if "blackout" in drawn:
             for backend in self._backends:
                 backend.fail(hang=True)
@@ -171,10 +173,19 @@ class Chaos:
         self._heal()
         await anyio.sleep(self._random.uniform(0, 1))
 
+    async def _be_away(self, away: list[Standin], *, killed: bool) -> None:
+        """Killed backends break what they were at; others let it end, and take nothing new."""
+        for backend in away:
+            await anyio.to_thread.run_sync(backend.stop if killed else backend.close_door)
+        await anyio.sleep(self._random.uniform(0.5, 3))
+        for backend in away:
+            await anyio.to_thread.run_sync(backend.stop)
+            backend.start()
+
     def _draw(self) -> str:
-        """Every fault comes once before any comes again, the great ones as often as `kills` says at most."""
+        """Every fault comes once before any comes again, the last two as often as `kills` says at most."""
         if not self._deck:
-            great = GREAT if self.figures.faults["gateway killed"] < self._kills else ("refused",)
+            great = GREAT if self.figures.faults["gateway killed"] < self._kills else GREAT[:2]
             self._deck = self._random.sample((*FAULTS, *great), len(FAULTS) + len(great))
         return self._deck.pop()
 
@@ -206,8 +217,10 @@ class Chaos:
             while not self._over:
                 name, accept = chance.choice(sorted(self._documents)), chance.choice(ACCEPTED)
                 begun = time.monotonic()
+                outcome, blocks = "left", []
                 try:
-                    outcome, blocks = await self._ask(http, name, accept)
+                    with anyio.move_on_after(chance.uniform(0, 2) if chance.random() < 0.1 else 2 * DEADLINE_S):
+                        outcome, blocks = await self._ask(http, name, accept)
                 except httpx.TransportError as error:
                     outcome, blocks = self._broken(begun, error), []
                     await anyio.sleep(0.5)

@@ -1,12 +1,12 @@
-"""Hours of mixed load, and what the service holds meanwhile; `scripts/soak` runs it."""
+"""Mixed load, and what the service holds meanwhile: minutes in `test_soak.py`, an hour by `scripts/soak`."""
 
 from __future__ import annotations
 
 import os
 import random
-import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from chaos.chaos import FAULTS, gateway_pid, pictures, service, shape
 from living import processes
 from vlm_standin import Standin
 
-CALLERS = 6
 LOOK_S = 10.0
 
 
@@ -34,7 +33,7 @@ def held(run_dir: Path) -> dict[str, int]:
     return dict(total)
 
 
-async def _call(url: str, chance: random.Random, ends: Counter[str]) -> None:
+async def _call(url: str, chance: random.Random, ends: Counter[str], pause: float) -> None:
     kinds = [
         *sorted(pictures().items()),
         ("large", documents.png("large", (4000, 3000))),
@@ -49,6 +48,7 @@ async def _call(url: str, chance: random.Random, ends: Counter[str]) -> None:
                     with anyio.move_on_after(chance.choice((0.02, 0.1, 30, 30, 30))) as patience:
                         answer = await http.post("/ocr", content=data)
                         ends[f"{name} {answer.status_code}"] += 1
+                        await anyio.sleep(chance.uniform(0, 2 * pause))
                     if patience.cancelled_caught:
                         ends["left"] += 1
                         break
@@ -74,30 +74,33 @@ def _grown(first: list[dict[str, int]], last: list[dict[str, int]]) -> list[str]
     return wrong
 
 
-async def soak(seconds: float) -> int:
-    """Print what is held; the exit status is 1 when something grew."""
+async def soak(seconds: float, say: Callable[[str], object], *, callers: int = 6, pause: float = 0.0) -> list[str]:
+    """What grew, or otherwise went wrong, while `callers` sent requests, each about `pause` seconds after the last.
+
+    `say` is told every minute what is held, and at the end what was answered.
+    """
     ends: Counter[str] = Counter()
     looks: list[dict[str, int]] = []
     begun = time.monotonic()
     async with Standin(answer=shape) as vlm, service(vlm) as (url, run_dir, _), anyio.create_task_group() as tasks:
         await _started(url)
         pid = gateway_pid(run_dir)
-        for number in range(CALLERS):
-            tasks.start_soon(_call, url, random.Random(number), ends)
+        for number in range(callers):
+            tasks.start_soon(_call, url, random.Random(number), ends, pause)
         tasks.start_soon(_disturb, vlm, random.Random(0))
         while time.monotonic() - begun < seconds:
             await anyio.sleep(min(LOOK_S, seconds / 12))
             looks.append(held(run_dir))
             if len(looks) % 6 == 1:
-                sys.stdout.write(f"{time.monotonic() - begun:.0f} s: {looks[-1]}\n")
-                sys.stdout.flush()
+                say(f"{time.monotonic() - begun:.0f} s: {looks[-1]}")
         tasks.cancel_scope.cancel()
         alive = gateway_pid(run_dir) == pid
+    say(f"{time.monotonic() - begun:.0f} s: {looks[-1]}")
     quarter = len(looks) // 4
     wrong = _grown(looks[quarter // 2 : quarter + 1], looks[-quarter:]) + ([] if alive else ["the gateway died"])
     wrong += [name for name in ends if name.endswith(" 500")]
-    sys.stdout.write(f"{sum(ends.values())} requests: {dict(ends)}\n{wrong or 'nothing grew'}\n")
-    return 1 if wrong else 0
+    say(f"{sum(ends.values())} requests: {dict(ends)}; {wrong or 'nothing grew'}")
+    return wrong
 
 
 async def _started(url: str) -> None:

@@ -2,7 +2,9 @@
 
 It appends what happens to it to the file $STANDIN_EVENTS, one line each, and prints it. $STANDIN_<NAME> says what it
 does: `serve` (until SIGTERM; the default), `die` (exit 1 at once), `exit` (exit 0 at once, leaving a child behind),
-`orphan` (serve, after a grandchild was left to process 1 and reaped by it), `deaf` (for ever: it ignores SIGTERM).
+`orphan` (serve, after a grandchild was left to process 1 and reaped by it), `deaf` (for ever: it ignores SIGTERM),
+`engine` (serve completions on $GENAI_PORT; the first start does what the file $STANDIN_ENGINE says, `busy`: no request
+of ours gets a token but others do, or `hung`: nobody does).
 """
 
 import os
@@ -28,6 +30,22 @@ def serve() -> None:
     event("stopped")
 
 
+def engine() -> None:
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from vlm_standin import Standin
+
+    first = Path(os.environ["STANDIN_EVENTS"]).read_text().count(f"{name} started") == 1
+    vlm = Standin()
+    vlm.port = int(os.environ["GENAI_PORT"])
+    with vlm:
+        if first:
+            vlm.fail(hang=True)
+        while signal.sigtimedwait([signal.SIGTERM], 0.05) is None:
+            if Path(os.environ["STANDIN_ENGINE"]).read_text() == "busy":
+                vlm.tokens = (vlm.tokens or 0.0) + 1
+    event("stopped")
+
+
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 event(f"started {os.getpid()} {' '.join(sys.argv[2:])}".rstrip())
 match os.environ.get(f"STANDIN_{name.upper()}", "serve"):
@@ -43,5 +61,7 @@ match os.environ.get(f"STANDIN_{name.upper()}", "serve"):
         serve()
     case "deaf":
         time.sleep(600)
+    case "engine":
+        engine()
     case "serve":
         serve()

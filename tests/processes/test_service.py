@@ -25,6 +25,19 @@ def test_both_programs_run_until_a_requested_stop(start):
     assert service.processes == []
 
 
+def test_processes_of_others_that_come_and_go_disturb_no_stop(start):
+    """What is left of a session is looked for among all processes; some end while they are looked at."""
+    service = start()
+    service.started("gateway", "genai")
+    churn = ["bash", "-c", "while true; do for i in {1..20}; do /bin/true & done; wait; done"]
+    with subprocess.Popen(churn, start_new_session=True) as others:
+        try:
+            assert service.stop() == 0, service.stderr
+        finally:
+            os.killpg(others.pid, signal.SIGKILL)
+    assert service.processes == []
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGHUP])
 def test_interrupt_is_a_requested_stop_too(start, signum):
     """Ctrl-C and a closed terminal end as SIGTERM does, even during the start."""
