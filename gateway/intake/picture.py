@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import BinaryIO
 
 from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, PpmImagePlugin, WebPImagePlugin
 
 from gateway.errors import TooManyPixels
-from gateway.intake.png import unpacked
 
 PLUGINS = (BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, PpmImagePlugin, WebPImagePlugin)
 """Imported by name, so that Pillow need not import all of its own to find them."""
@@ -39,7 +37,9 @@ class Picture:
         self._open(max_pixels).close()
 
     def draw(self, number: int, dpi: int, max_pixels: int, out_path: str) -> tuple[int, int, int]:
-        with self._open(max_pixels, unpacked(self._path) if self._kind == "png" else None) as image:
+        if self._kind == "png" and (drawn := _draw_png(self._path, out_path)) is not None:
+            return drawn
+        with self._open(max_pixels) as image:
             image.load()
             turn = _UPRIGHT.get(_orientation(image))
             return write_rgb(image if turn is None else image.transpose(turn), out_path)
@@ -47,14 +47,30 @@ class Picture:
     def close(self) -> None:
         """Nothing is open."""
 
-    def _open(self, max_pixels: int, file: BinaryIO | None = None) -> Image.Image:
+    def _open(self, max_pixels: int) -> Image.Image:
         Image.MAX_IMAGE_PIXELS = max_pixels  # for WebP, whose decoder takes its canvas before the size can be asked
         try:
-            image = Image.open(file or self._path, formats=[self._kind])
+            image = Image.open(self._path, formats=[self._kind])
         except Image.DecompressionBombError as exc:
             raise TooManyPixels(f"the picture has more than the {max_pixels} pixels that are read") from exc
         check_size(image, max_pixels)
         return image
+
+
+def _draw_png(path: str, out_path: str) -> tuple[int, int, int] | None:
+    """As `draw`; None for a PNG that is left to Pillow."""
+    from gateway.intake.png import pixels  # brings numpy, which other kinds do without
+
+    if (found := pixels(path)) is None:
+        return None
+    height, width, channels = found.shape
+    if channels != 3:
+        return write_rgb(Image.fromarray(found[..., 0] if channels == 1 else found), out_path)
+    with open(out_path, "r+b", buffering=0) as out:
+        rest = found.data.cast("B")
+        while rest:
+            rest = rest[out.write(rest) :]
+    return width, height, 0
 
 
 def check_size(image: Image.Image, max_pixels: int) -> None:

@@ -1,82 +1,59 @@
-"""PNG with its pixels unpacked beforehand: libdeflate does in 2 ms of a page what takes Pillow 17, row after row.
+"""PNG of eight bits a channel through the decoder of kornia-rs: a page in 6.5 ms of CPU, where Pillow takes 30.
 
-Only the compression is taken off. Filters, colours, transparency and everything that may be wrong with a file stay
-Pillow's. Runs in worker processes.
+Pillow has what is rarer: palettes, other depths, transparent colours, animations, huge pages. Where this decoder finds
+fault with a file, Pillow judges it. It checks the sum over each chunk, and not the second one inside the packed rows.
+Runs in worker processes.
 """
 
 from __future__ import annotations
 
-import io
+import logging
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO
 
-import deflate
+import numpy as np
+from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type (PNG, 3rd edition, 11.2.1)
-_MOST_BYTES = 256 << 20  # of unpacked rows; they are in memory twice for a moment
-_BLOCK = 0xFFFF  # bytes a stored block may have (RFC 1951, 3.2.4)
+_MODES = {0: "mono", 2: "rgb", 6: "rgba"}  # by colour type (PNG, 3rd edition, 11.2.1)
+_MOST_BYTES = 256 << 20  # at four a pixel; for more there may be no memory, at which this decoder ends the process
+_TEXT = frozenset({b"tEXt", b"zTXt"})
+_HARMLESS = frozenset(
+    {b"IHDR", b"IDAT", b"IEND", b"pHYs", b"tIME", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"bKGD"}
+)
+"""Chunks that change neither the pixels, as Pillow gives them, nor which side is up."""
 
 
-def unpacked(path: str) -> BinaryIO | None:
-    """The same PNG with its rows stored, or None for one that is best left as it is: huge, interlaced, or irregular."""
+def pixels(path: str) -> NDArray[np.uint8] | None:
+    """Height x width x 1 (grey), 3 (RGB) or 4 (RGBA), or None for a PNG that is to be left to Pillow."""
+    from kornia_rs.io import decode_image_png_u8
+
     with open(path, "rb") as file:
         data = file.read()
     try:
-        return io.BytesIO(b"".join(_rewritten(data)))
-    except (deflate.DeflateError, struct.error, KeyError, ValueError):
+        width, height, depth, colour = struct.unpack_from(">IIBB", data, 16)
+        if depth != 8 or colour not in _MODES or 4 * width * height > _MOST_BYTES:
+            return None
+        if not all(_is_harmless(*chunk) for chunk in _chunks(data)):
+            return None
+        found = decode_image_png_u8(data, (height, width), _MODES[colour])
+    except Exception as exc:  # the library's own class
+        log.debug("left to Pillow: %r", exc)
         return None
+    return np.asarray(found, np.uint8).reshape(height, width, -1)
 
 
-def _rewritten(data: bytes) -> Iterator[bytes | memoryview]:
-    chunks = list(_chunks(data))
-    (_, header), *_ = chunks
-    size = _rows_bytes(header)
-    packed = b"".join(body for kind, body in chunks if kind == b"IDAT")
-    rows = memoryview(deflate.zlib_decompress(packed, size))  # checks the sum at the end, which is used again below
-    if len(rows) != size:
-        raise ValueError("there are fewer rows than the header says")
-    yield _SIGNATURE
-    written = False
-    for kind, body in chunks:
-        if kind != b"IDAT":
-            yield from _chunk(kind, body)
-        elif not written:
-            written = True
-            yield from _stored(rows, packed[-4:])
+def _is_harmless(kind: bytes, start: bytes) -> bool:
+    """Text may be EXIF in disguise."""
+    return kind in _HARMLESS or (kind in _TEXT and not start.lower().startswith((b"raw profile", b"xml:")))
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and body of each, with its checksum after the body where that is Pillow's to check."""
+    """Kind and first bytes of each."""
     at, kind = len(_SIGNATURE), b""
     while kind != b"IEND":
         length, kind = struct.unpack_from(">I4s", data, at)
-        if at + 12 + length > len(data):
-            raise ValueError("cut off")
-        yield kind, data[at + 8 : at + 8 + length + (0 if kind == b"IDAT" else 4)]
+        yield kind, data[at + 8 : at + 8 + min(length, 16)]
         at += 12 + length
-
-
-def _chunk(kind: bytes, body: bytes) -> Iterator[bytes]:
-    yield struct.pack(">I4s", len(body) - 4, kind)
-    yield body
-
-
-def _rows_bytes(header: bytes) -> int:
-    """Bytes of all rows, each with its filter in front."""
-    width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", header)
-    size: int = height * (1 + (width * depth * _CHANNELS[colour] + 7) // 8)
-    if interlaced or not 0 < size <= _MOST_BYTES:
-        raise ValueError("left to Pillow")
-    return size
-
-
-def _stored(rows: memoryview, checksum: bytes) -> Iterator[bytes | memoryview]:
-    blocks = -(-len(rows) // _BLOCK)
-    yield struct.pack(">I4s", 2 + 5 * blocks + len(rows) + 4, b"IDAT") + b"\x78\x01"
-    for index in range(blocks):
-        block = rows[index * _BLOCK : (index + 1) * _BLOCK]
-        yield struct.pack("<BHH", index == blocks - 1, len(block), len(block) ^ 0xFFFF)
-        yield block
-    yield checksum + bytes(4)  # Pillow does not look at the chunk's own

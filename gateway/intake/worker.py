@@ -1,7 +1,7 @@
 """The far end of `workers`: a process that answers one function call after another over its pipes.
 
-Started as `main(...)` in a fresh interpreter, never forked. It imports little (no numpy, no web framework), so that it
-starts in well under a tenth of a second and most of its address space is left to the document.
+Started as `main(...)` in a fresh interpreter, never forked. It imports little (numpy for PNG alone, no web
+framework), so that it starts in well under a tenth of a second and most of its address space is left to the document.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def _settle(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(_NICER)
     _keep_memory()
+    os.putenv("OPENBLAS_NUM_THREADS", "1")  # numpy's, each of which takes 40 MB of the address space and is not needed
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
         with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:

@@ -72,9 +72,9 @@ async def test_memory_is_bounded(workers: Workers) -> None:
 
 async def test_a_page_that_takes_too_much_memory_costs_this_document_only() -> None:
     """A real picture that does not fit into a worker is refused, and the next document is read."""
-    async with Decoder(workers=1, memory_bytes=100 << 20) as decoder:
+    async with Decoder(workers=1, memory_bytes=300 << 20) as decoder:
         with pytest.raises(BadDocument, match="memory"):
-            async with decoder.open(documents.png(size=(6000, 6000))) as document:
+            async with decoder.open(documents.png(size=(9600, 9600))) as document:
                 await document.page(1)
         async with decoder.open(documents.png()) as document:
             assert (await document.page(1)).width == 400
