@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,58 +14,68 @@ from gateway.document import Usage
 
 @dataclass(slots=True, eq=False)
 class Read:
-    """The reading of one region: how often a backend was asked for it, which one last, and the wait for a seat."""
+    """The reading of one region: how often a backend was asked for it, which one last, why the last setback came, and
+    the wait for a seat."""
 
     attempts: int = 0
     backend: str = ""
+    cause: str = ""
     waited_ms: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
 class Tally:
-    """Of one request. `stages` are milliseconds, summed over its pages, which flow side by side; `waited_ms` is what
-    its pages waited for room and its regions for a seat, summed too."""
+    """Of one request. `stages` and `waits` are milliseconds by their names, summed over pages and regions, which flow
+    side by side."""
 
-    outcome: str = ""
-    """The code of the error that ended it."""
-    kind: str = ""
+    begun: float = field(default_factory=time.monotonic)
+    error: tuple[str, str] | None = None
+    """Code and detail of what ended it."""
     size: int = 0
     """Bytes of the document."""
+    kind: str = ""
     usage: Usage = field(default_factory=Usage)
     stages: dict[str, float] = field(default_factory=dict)
-    waited_ms: float = 0.0
+    waits: dict[str, float] = field(default_factory=dict)
     retries: int = 0
     cache_hits: int = 0
 
-    def spent(self, stage: str, ms: float) -> None:
-        """A stage took so long."""
-        self.stages[stage] = self.stages.get(stage, 0.0) + ms
+    def failed(self, code: str, detail: str) -> None:
+        """It ends with this error."""
+        self.error = code, detail
+
+    def taken_in(self, size: int) -> None:
+        """The document is here."""
+        self.size = size
+        self.stages["intake"] = (time.monotonic() - self.begun) * 1000
+
+    def waited(self, queue: str, seconds: float) -> None:
+        """There was no place at once."""
+        self.waits[queue] = self.waits.get(queue, 0.0) + seconds * 1000
 
     def page(self, usage: Usage, timings_ms: Mapping[str, float], reads: Iterable[Read]) -> None:
         """A page was read to its end."""
         self.usage += usage
         for stage, ms in timings_ms.items():
-            self.spent(stage, ms)
+            self.stages[stage] = self.stages.get(stage, 0.0) + ms
         for read in reads:
-            self.waited_ms += read.waited_ms
             self.retries += max(0, read.attempts - 1)
             self.cache_hits += not read.attempts
 
     def told(self) -> dict[str, Any]:
-        """The fields of the summary line; those of a document only where there was one."""
-        if not self.kind:
+        """The fields of the summary line; nothing where there was no document."""
+        if not self.size:
             return {}
-        usage = self.usage
         return {
             "kind": self.kind,
             "bytes": self.size,
-            "pages": usage.pages,
-            "regions": usage.regions,
-            "failed_regions": usage.failed_regions,
+            "pages": self.usage.pages,
+            "regions": self.usage.regions,
+            "failed_regions": self.usage.failed_regions,
             **{f"{stage}_ms": round(ms, 1) for stage, ms in self.stages.items()},
-            "waited_ms": round(self.waited_ms, 1),
-            "prompt_tokens": usage.prompt_tokens,
-            "completion_tokens": usage.completion_tokens,
+            **{f"wait_{queue}_ms": round(ms, 1) for queue, ms in self.waits.items()},
+            "prompt_tokens": self.usage.prompt_tokens,
+            "completion_tokens": self.usage.completion_tokens,
             "retries": self.retries,
             "cache_hits": self.cache_hits,
         }

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from gateway import metrics
+from gateway import metrics, tally
 from gateway.api.admission import Admission
 from gateway.errors import BodyTooSlow, GatewayError, one_error
 from gateway.hold import take
@@ -65,6 +65,7 @@ class Exchange(Response):
             if not begun:
                 raise
             metrics.ERRORS.labels(error.code).inc()
+            tally.request().failed(error.code, error.detail)
             log.warning("request failed after its answer began: %s: %s", error.code, error.detail)
             await send({"type": "http.response.body", "body": self._ending(error), "more_body": False})
 

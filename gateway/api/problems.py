@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from gateway import errors, metrics
+from gateway import errors, metrics, tally
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,7 @@ def status_of(error: errors.GatewayError) -> int:
 def problem(status: int, code: str, detail: str, request_id: str, headers: dict[str, str] | None = None) -> Response:
     """The answer that every error of the application is; counted by its code."""
     metrics.ERRORS.labels(code).inc()
+    tally.request().failed(code, detail)
     body = {
         "type": f"urn:paddleocr-vl-service:problem:{code}",
         "title": TITLES.get(status, "Error"),

@@ -12,7 +12,7 @@ Over a whole document `join_tables` and `level_titles` take the blocks of all pa
 from gateway.assemble.across import join_tables
 from gateway.assemble.flat import FlatResult, flat_results, plain_text
 from gateway.assemble.markdown import IGNORED, Style, block_markdown, document_markdown, page_markdown
-from gateway.assemble.page import Assembled, assemble, image_path
+from gateway.assemble.page import Assembled, assemble, failure, image_path
 from gateway.assemble.titles import level_titles
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "assemble",
     "block_markdown",
     "document_markdown",
+    "failure",
     "flat_results",
     "image_path",
     "join_tables",

@@ -97,7 +97,7 @@ def _blocks(
             score=region.score,
             content=contents[index].text,
             polygon=region.polygon,
-            error=_failure(answer),
+            error=failure(answer),
             group=ids[item.group] if members[item.group] > 1 else None,
             image=image_path(region.label, region.bbox) if item.picture else None,
             notes=contents[index].notes,
@@ -106,7 +106,7 @@ def _blocks(
         orders += region.order is not None
 
 
-def _failure(answer: Recognition | Failure | None) -> Failure | None:
+def failure(answer: Recognition | Failure | None) -> Failure | None:
     """What is wrong with an answer; one that is only cut or trimmed keeps its text."""
     if isinstance(answer, Recognition):
         if answer.runaway:

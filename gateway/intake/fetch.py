@@ -23,6 +23,7 @@ from gateway.errors import FetchFailed, FetchRefused, InvalidRequest, TooLarge
 from gateway.hold import take
 from gateway.intake.addresses import Address, Allowed
 from gateway.intake.s3 import ObjectStore
+from gateway.traces import span
 
 REDIRECTS = 5
 CONNECT_ATTEMPTS = 3  # of the addresses behind one name
@@ -82,7 +83,11 @@ class Fetcher:
         soon as more than `max_bytes` have come, `Overloaded` when there is no room for them, and `FetchFailed` for
         all else.
         """
-        with metrics.outcome(metrics.FETCHES, "fetched"), metrics.FETCH_SECONDS.time():
+        with (
+            metrics.outcome(metrics.FETCHES, "fetched"),
+            metrics.FETCH_SECONDS.time(),
+            span("fetch", "CLIENT", **{"url.full": _without_secrets(url)}),
+        ):
             return await self._fetch(url)
 
     async def _fetch(self, url: str) -> bytes:
@@ -147,6 +152,13 @@ class Fetcher:
     @cached_property
     def _tls(self) -> ssl.SSLContext:
         return self._given_tls or httpx.create_ssl_context()
+
+
+def _without_secrets(url: str) -> str:
+    """The URL as others may see it: no query, which often is a signature, no fragment and no password."""
+    scheme, _, rest = url.partition("?")[0].partition("#")[0].partition("//")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}//{host.rpartition('@')[2]}{slash}{path}"[:500]
 
 
 def _parsed(url: str) -> httpx.URL:

@@ -6,11 +6,13 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
 from typing import Self
 
 from anyio import AsyncContextManagerMixin, CapacityLimiter, Event, create_task_group, from_thread, to_thread
+from structlog.contextvars import get_contextvars
 
 from gateway.document import AS_THE_MODEL_DOES, Detection, Pixels, Region
 from gateway.errors import GatewayError, LayoutFailed, LayoutUnavailable, ShuttingDown
@@ -27,9 +29,15 @@ class _Turn:
 
     pixels: Pixels
     detection: Detection
+    context: Context = field(default_factory=copy_context)
+    """Of its request, for lines in the log."""
     done: Event = field(default_factory=Event)
     regions: tuple[Region, ...] = ()
     error: GatewayError | None = None
+
+    @property
+    def request_id(self) -> str:
+        return str(self.context.run(get_contextvars).get("request_id", ""))
 
     def settle(self, answer: Answer) -> None:
         if isinstance(answer, GatewayError):
@@ -156,7 +164,7 @@ class Layout(AsyncContextManagerMixin):
         if not self._ended:  # abandoned, for all this thread knows the event loop is closed
             from_thread.run_sync(self._open, detector)
         while not self._ended and (turns := from_thread.run(self._exchange, answers, detector.max_batch)):
-            answers = _answers(detector, [turn.pixels for turn in turns], turns[0].detection)
+            answers = _answers(detector, turns)
 
     def _open(self, detector: Detector) -> None:
         log.info("Layout model loaded: %s.", detector.name)
@@ -180,18 +188,19 @@ class Layout(AsyncContextManagerMixin):
         return self._taken
 
 
-def _answers(detector: Detector, pages: Sequence[Pixels], detection: Detection) -> list[Answer]:
+def _answers(detector: Detector, turns: Sequence[_Turn]) -> list[Answer]:
     """An answer for each page; if the detector fails on several, each is tried alone, and fails alone."""
     try:
-        found = _detected(detector, pages, detection)
-        if len(found) != len(pages):
-            raise ValueError(f"{len(found)} answers for {len(pages)} pages")
+        found = _detected(detector, [turn.pixels for turn in turns], turns[0].detection)
+        if len(found) != len(turns):
+            raise ValueError(f"{len(found)} answers for {len(turns)} pages")
         return list(found)
     except Exception as exc:
-        if len(pages) > 1:
-            log.warning("Layout of %d pages failed together, so each is tried alone: %r", len(pages), exc)
-            return [answer for page in pages for answer in _answers(detector, [page], detection)]
-        log.exception("Layout of a page failed.")
+        if len(turns) > 1:
+            words = "Layout of %d pages failed together, so each is tried alone: %r"
+            log.warning(words, len(turns), exc, extra={"request_ids": [turn.request_id for turn in turns]})
+            return [answer for turn in turns for answer in _answers(detector, [turn])]
+        turns[0].context.run(log.exception, "Layout of a page failed.")
         failed = LayoutFailed("The layout model failed on this page.")
         failed.__cause__ = exc
         return [failed]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from gateway import metrics
+from gateway import metrics, tally, traces
 from gateway.document import Kind, Options, PageResult
 from gateway.errors import InvalidRequest, one_error
 from gateway.intake.pages import Decoder, Document
@@ -103,12 +103,14 @@ class Pipeline:
         if missing := sorted(steps_of(options) - self._preparer.steps):
             raise InvalidRequest(f"{missing[0]}: this service has no model for it (`DOC_PREPARATION`)")
         party = Party(_PRIORITIES[options.priority])
+        tally.request().taken_in(len(data))
         with one_error():
             async with (
                 self._decoder.open(data, options.pages, options.dpi, party) as document,
                 anyio.create_task_group() as tasks,
             ):
                 metrics.DOCUMENTS.labels(document.kind.value).inc()
+                tally.request().kind = document.kind.value
                 begun, slots = anyio.create_memory_object_stream[_Slot](self._pages_ahead)
                 tasks.start_soon(self._begin_pages, document, options, begun, party)
                 with slots:
@@ -126,12 +128,21 @@ class Pipeline:
                 tasks.start_soon(self._read_page, document, options, slot, party)
 
     async def _read_page(self, document: Document, options: Options, slot: _Slot, party: Party) -> None:
-        async with self._room.place(party) as place:
-            timings: dict[str, float] = {}
-            with timed(timings, "decode"):
-                page = await document.page(slot.number)
-            place.grow(max(1, page.pixels.nbytes // _USUAL_PAGE))
-            slot.result = await self._reader.read(page, options, timings, party)
+        with traces.span("page", page=slot.number) as span:
+            async with self._room.place(party) as place:
+                timings: dict[str, float] = {}
+                with timed(timings, "decode"):
+                    page = await document.page(slot.number)
+                place.grow(max(1, page.pixels.nbytes // _USUAL_PAGE))
+                slot.result = await self._reader.read(page, options, timings, party)
+            usage = slot.result.usage
+            span.set(
+                width=page.width,
+                height=page.height,
+                wait_page_ms=place.waited * 1000,
+                regions=usage.regions,
+                failed_regions=usage.failed_regions,
+            )
         slot.done.set()
 
 

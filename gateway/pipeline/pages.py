@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
 import anyio
 
-from gateway import metrics
+from gateway import metrics, tally, traces
 from gateway.document import Failure, Options, Page, PageResult, Pixels, Reading, Recognition, Region, Task
-from gateway.errors import LayoutFailed, RegionFailed
+from gateway.errors import LayoutFailed
 from gateway.layout.owner import Layout
 from gateway.layout.preparation import Preparer, Step
-from gateway.pipeline.results import Found, Outcome, assembled, before_reading, count
+from gateway.pipeline.readings import cause_of, read_watched, tell_failure
+from gateway.pipeline.results import Found, assembled, before_reading, count
 from gateway.regions import Rules, crop, encode_jpeg, fitted, is_blank, plan, plan_whole_page
+from gateway.tally import Read
 from gateway.turns import Party, Turns
 from gateway.vlm.client import Recognizer
 from gateway.vlm.prompts import pixel_budget
@@ -41,24 +43,28 @@ class PageReader:
         A page whose layout cannot be found is one block that says so.
         """
         given, preparation = page, None
-        with timed(timings, "layout"):
+        with timed(timings, "layout") as layout:
             try:
                 if steps := steps_of(options):
-                    with metrics.STAGES["preparation"].time():
+                    with timed(timings, "preparation"):
                         page, preparation = await self._preparer.prepare(page, steps)
                 found = await self._find(page, options, party)
             except LayoutFailed as error:
                 whole = plan_whole_page(page.width, page.height, Task.OCR)
-                found = Found(whole, known={0: Failure(error.code, error.detail)})
-        outcomes = dict(found.known)
+                failed = Failure(error.code, error.detail)
+                layout.fail(failed.code, failed.detail)
+                tell_failure(page, 0, whole[0], failed, Read(cause=cause_of(error)))
+                found = Found(whole, known={0: failed})
+        outcomes, reads = dict(found.known), dict[int, Read]()
         with timed(timings, "recognition"):
             async with anyio.create_task_group() as tasks:
                 for index, item in enumerate(found.planned):
                     if item.reading is not None and index not in outcomes:
-                        read = partial(self._read_region, page.pixels, item.reading, options, party)
-                        tasks.start_soon(_keep, outcomes, index, read)
+                        reads[index] = Read()
+                        read = partial(self._read_region, page, item.reading, options, party)
+                        tasks.start_soon(read_watched, page, index, item, read, reads[index], outcomes)
         finish = partial(assembled, page, found, outcomes, options, timings)
-        with metrics.STAGES["assembly"].time():
+        with timed(timings, "assembly"):
             result = await anyio.to_thread.run_sync(finish)
         if preparation is not None:
             result = replace(result, preparation=preparation)
@@ -66,6 +72,7 @@ class PageReader:
             before = await anyio.to_thread.run_sync(before_reading, given, page, preparation, options)
             result = replace(result, views={**before, **result.views})
         count(result)
+        tally.request().page(result.usage, timings, reads.values())
         return result
 
     async def _find(self, page: Page, options: Options, party: Party) -> Found:
@@ -78,18 +85,15 @@ class PageReader:
             regions = await self._layout.detect(page.pixels, options.detection)
         return await anyio.to_thread.run_sync(_planned, page.pixels, regions, options)
 
-    async def _read_region(self, pixels: Pixels, reading: Reading, options: Options, party: Party) -> Outcome:
+    async def _read_region(self, page: Page, reading: Reading, options: Options, party: Party) -> Recognition:
         most = pixel_budget(reading.task, options.sampling)[1]
-        try:
-            return await self._recognizer.read(
-                partial(_jpeg, pixels, reading, most),
-                reading.task,
-                language=options.language,
-                sampling=options.sampling,
-                party=party,
-            )
-        except RegionFailed as error:
-            return Failure(error.code, error.detail)
+        return await self._recognizer.read(
+            partial(_jpeg, page.pixels, reading, most),
+            reading.task,
+            language=options.language,
+            sampling=options.sampling,
+            party=party,
+        )
 
 
 def steps_of(options: Options) -> frozenset[Step]:
@@ -99,19 +103,16 @@ def steps_of(options: Options) -> frozenset[Step]:
 
 
 @contextmanager
-def timed(timings: dict[str, float], stage: metrics.Stage) -> Iterator[None]:
-    """Puts down the milliseconds of the block."""
+def timed(timings: dict[str, float], stage: metrics.Stage) -> Iterator[traces.Span]:
+    """Puts down the milliseconds of the block, which is a span of its own."""
     begun = time.monotonic()
     try:
-        yield
+        with traces.span(stage) as span:
+            yield span
     finally:
         seconds = time.monotonic() - begun
         timings[stage] = seconds * 1000
         metrics.STAGES[stage].observe(seconds)
-
-
-async def _keep(outcomes: dict[int, Outcome], index: int, read: Callable[[], Awaitable[Outcome]]) -> None:
-    outcomes[index] = await read()
 
 
 def _planned(pixels: Pixels, regions: tuple[Region, ...], options: Options) -> Found:

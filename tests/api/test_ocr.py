@@ -179,7 +179,8 @@ async def test_a_batch_gives_way_to_whoever_waits() -> None:
             tasks.start_soon(send, documents.pdf(["a"] * 4), "batch")
             await vlm.until(lambda: vlm.in_flight == 1)
             tasks.start_soon(send, PNG, "interactive")
-            while running.admission.admitted < 2:  # noqa: ASYNC110
+            seats = running.service.pipeline.queues["seat"]
+            while seats.waiting < 4:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
             vlm.heal()
         assert done == ["interactive", "batch"]
