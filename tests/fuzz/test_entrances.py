@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import sys
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 
 import anyio
 import pytest
@@ -60,7 +63,7 @@ def test_any_json_is_taken_or_refused(value: object) -> None:
     submitted(b"application/json", json.dumps(value).encode())
 
 
-async def test_broken_documents_of_every_format_are_drawn_or_refused(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_broken_documents_of_every_format_are_drawn_or_refused(figures: Callable[[str], None]) -> None:
     """Whatever is broken in a file costs that file; the decoder's processes answer the next one."""
     ends: Counter[str] = Counter()
     async with Decoder(workers=2, max_pixels=10_000_000, page_timeout_s=10) as decoder:
@@ -70,12 +73,11 @@ async def test_broken_documents_of_every_format_are_drawn_or_refused(capsys: pyt
                 ends[await decoded(decoder, next(broken))] += 1
         for data in seeds().values():
             await decoded(decoder, data)
-    with capsys.disabled():
-        print(f"\nmutated documents: {dict(ends)}")  # noqa: T201
+    figures(f"{sum(ends.values())} broken documents: {dict(ends)}")
     assert set(ends) > {"drawn", "corrupt_document"}
 
 
-async def test_broken_http_never_ends_in_500(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_broken_http_never_ends_in_500(figures: Callable[[str], None]) -> None:
     """Requests broken anywhere are answered below 500 or cut off, and the next one is served."""
     whole = (
         b"POST /ocr?pages=1 HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nX-Request-ID: a\r\nAccept: */*\r\n"
@@ -99,13 +101,27 @@ async def test_broken_http_never_ends_in_500(capsys: pytest.CaptureFixture[str])
                     except (anyio.EndOfStream, anyio.BrokenResourceError):
                         ends["closed"] += 1
         assert (await running.http.get("/health")).status_code == 200
-    with capsys.disabled():
-        print(f"\nbroken HTTP: {dict(ends)}")  # noqa: T201
+    figures(f"{sum(ends.values())} broken requests: {dict(ends)}")
     assert "500" not in ends
 
 
+async def test_inputs_that_follow_the_code_are_taken_or_refused(figures: Callable[[str], None], tmp_path: Path) -> None:
+    """atheris finds no document, body or text that ends in anything but a result or an error with a status, that takes
+    20 seconds, or that takes 2 GiB."""
+    pytest.importorskip("atheris")  # there are no wheels for other processors
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "fuzz.guided", str(tmp_path / "corpus"), "-runs=10000", "-seed=1"]
+    paths = {"PYTHONPATH": f"{root / 'tests'}:{root}"}
+    done = await anyio.run_process(command, check=False, cwd=tmp_path, env={**os.environ, **paths})
+    said = done.stderr.decode()
+    assert done.returncode == 0, said[-4000:]
+    memory, runs = re.search(r"peak_rss_mb: *(\d+)", said), re.search(r"Done (\d+) runs", said)
+    assert memory and runs and int(runs[1]) == 10_000
+    figures(f"atheris: {runs[1]} inputs, {memory[1]} MiB")
+
+
 @pytest.mark.timeout(180)
-async def test_the_service_keeps_to_its_description(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_service_keeps_to_its_description(figures: Callable[[str], None]) -> None:
     """Schemathesis finds no answer that `/openapi.json` does not describe, and none of 500."""
     pytest.importorskip("schemathesis")
     checks = "status_code_conformance,content_type_conformance,response_schema_conformance"
@@ -116,7 +132,6 @@ async def test_the_service_keeps_to_its_description(capsys: pytest.CaptureFixtur
         done = await anyio.run_process([*command, f"{running.http.base_url}/openapi.json"], check=False)
         counted = (await running.http.get("/metrics")).text
     output = done.stdout.decode()
-    with capsys.disabled():
-        print("\nschemathesis:", re.findall(r"\d+ generated.*", output))  # noqa: T201
+    figures("schemathesis: " + ", ".join(re.findall(r"\d+ generated.*", output)))
     assert done.returncode == 0, output[-4000:]
     assert 'status="500"' not in counted
