@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the project with the extras named (cpu, paddlex, dev) into .venv, or into $VENV; all words go to stderr.
 # Quick when nothing has changed. The extra `cpu` includes Tesseract with Russian, `dev` a browser to test the page in,
-# from apt where this user may.
+# from apt where this user may, and promtool.
 set -euo pipefail
 exec 1>&2
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -38,6 +38,21 @@ install_browser() {
   have_browser || apt_install chromium chromium-driver || true
   have_browser || say "Chromium and its driver are missing (Debian: chromium, chromium-driver), so the tests of the page" \
     "for people are skipped"
+}
+
+have_promtool() { [ -x "$venv/bin/promtool" ] || command -v promtool >/dev/null; }
+
+# Of Debian's package the one program: installed, the package would start a Prometheus.
+install_promtool() {
+  local folder
+  have_promtool && return
+  folder=$(mktemp -d)
+  (cd "$folder" && { apt-get -qq download prometheus ||
+    { { apt-get -qq update || sudo -n apt-get -qq update; } && apt-get -qq download prometheus; }; } &&
+    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool >promtool && chmod +x promtool &&
+    mv promtool "$venv/bin/") >/dev/null 2>&1 ||
+    say "promtool is missing and cannot be had from Debian's prometheus, so the unit tests of the alerts are skipped"
+  rm -rf "$folder"
 }
 
 find_python() {
@@ -80,4 +95,4 @@ install_python_packages() {
 make_venv
 install_python_packages "$@"
 case " $* " in *" cpu "*) install_tesseract ;; esac
-case " $* " in *" dev "*) install_browser ;; esac
+case " $* " in *" dev "*) install_browser; install_promtool ;; esac

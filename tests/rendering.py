@@ -102,6 +102,12 @@ CUSTOM = {
             port=_TEXT, path=_TEXT, interval={"type": "string", "pattern": "^[0-9]+s$"}, authorization=_ANY,
         )},
     ),
+    "monitoring.coreos.com/v1 PrometheusRule": _object(("groups",), groups={**_LIST, "items": _object(
+        ("name", "rules"), name=_TEXT, rules={**_LIST, "items": _object(
+            ("expr",), record=_TEXT, alert=_TEXT, expr=_TEXT, labels=_ANY, annotations=_ANY,
+            **{"for": {"type": "string", "pattern": "^[0-9]+m$"}},
+        )},
+    )}),
     "keda.sh/v1alpha1 ScaledObject": _object(
         ("scaleTargetRef", "triggers"),
         scaleTargetRef=_object(("name",), apiVersion=_TEXT, kind=_TEXT, name=_TEXT),

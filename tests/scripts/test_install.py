@@ -21,6 +21,7 @@ class Project:
         self.calls = folder / "calls"
         self.program("python", "exit 0")
         self.program("pip", f'echo "$*" >>{self.calls}')
+        self.program("promtool", "exit 0")
 
     def program(self, name: str, text: str) -> None:
         path = self.folder / ".venv" / "bin" / name
