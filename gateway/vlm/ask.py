@@ -8,7 +8,7 @@ from uuid import uuid4
 import aiohttp
 import anyio
 
-from gateway import metrics
+from gateway import metrics, traces
 from gateway.document import Recognition, Sampling, Task
 from gateway.vlm import refusals, stream, wire
 from gateway.vlm.backends import Backend
@@ -32,27 +32,29 @@ class Crop:
     """How much longer than usual words may repeat before the answer counts as running away."""
 
 
-async def ask(http: aiohttp.ClientSession, backend: Backend, model: str, crop: Crop) -> Recognition:
-    """What the backend reads; the connection is closed as soon as the answer runs away.
+async def ask(http: aiohttp.ClientSession, backend: Backend, model: str, crop: Crop, span: traces.Span) -> Recognition:
+    """What the backend reads; the connection is closed as soon as the answer runs away. `span` is the one around this.
 
     Raises `Setback` where another attempt may do, and what `refusals.check` raises.
     """
     if backend.takes_pixels:
         try:
-            return await _complete(http, backend, model, crop, pixels=True)
+            return await _complete(http, backend, model, crop, span, pixels=True)
         except PixelsRefused:
             backend.takes_pixels = False
-    return await _complete(http, backend, model, crop, pixels=False)
+    return await _complete(http, backend, model, crop, span, pixels=False)
 
 
 async def _complete(
-    http: aiohttp.ClientSession, backend: Backend, model: str, crop: Crop, *, pixels: bool
+    http: aiohttp.ClientSession, backend: Backend, model: str, crop: Crop, span: traces.Span, *, pixels: bool
 ) -> Recognition:
     body = wire.request(model, crop.task, crop.picture, crop.sampling, pixels=pixels, stream=True)
     # vLLM 0.10.2 can stop for good over two live requests of one id: every attempt has its own
     headers = {"content-type": "application/json", "content-length": str(len(body)), "x-request-id": uuid4().hex}
     if crop.language:
         headers["content-language"] = crop.language
+    headers |= traces.headers()
+    span.set(request_id=headers["x-request-id"])
     url = f"{backend.url}/chat/completions"
     began, first, times = anyio.current_time(), 0.0, 0
 
@@ -63,6 +65,7 @@ async def _complete(
 
     with translated():
         async with http.post(url, data=payload(body), headers=headers, allow_redirects=False) as response:
+            span.set(**{"http.response.status_code": response.status})
             if response.status == 200 and response.content_type == "text/event-stream":
                 pieces = response.content.iter_any()
                 recognition = await stream.read(pieces, Runaway(crop.patience), heard)

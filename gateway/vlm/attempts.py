@@ -7,8 +7,10 @@ import logging
 import aiohttp
 import anyio
 
+from gateway import tally
 from gateway.document import Recognition
 from gateway.errors import BackendError, BackendStarting, RegionFailed
+from gateway.traces import span
 from gateway.vlm.ask import Crop, ask
 from gateway.vlm.backends import Backend
 from gateway.vlm.monitor import Monitor
@@ -89,14 +91,17 @@ class Attempts:
         backend = self._choose(tried)
         if self._monitor.ever_ready and not backend.ready:
             raise Away("no backend is ready")
+        taken = tally.read()
+        taken.attempts, taken.backend = taken.attempts + 1, backend.name
         try:
-            with backend.request(self._limit) as scope:
-                recognition = await ask(self._http, backend, self._monitor.model, crop)
-                self._monitor.answered(backend)
-                return recognition
-            if anyio.current_time() >= scope.deadline:
-                raise TimedOut("no answer in time")
-            raise Away("given up by the monitor")
+            with span("attempt", "CLIENT", number=taken.attempts, backend=backend.name) as watched:
+                with backend.request(self._limit) as scope:
+                    recognition = await ask(self._http, backend, self._monitor.model, crop, watched)
+                    self._monitor.answered(backend)
+                    return recognition
+                if anyio.current_time() >= scope.deadline:
+                    raise TimedOut("no answer in time")
+                raise Away("given up by the monitor")
         except Setback as exc:
             tried.add(backend)
             self._monitor.failed(backend, exc)

@@ -67,9 +67,10 @@ class Backend:
         self._peak = 0
         self._times = Times()
         self._running: set[anyio.CancelScope] = set()
-        self._name = metrics.backend(url)
-        self._seconds = metrics.BACKEND_SECONDS.labels(self._name)
-        self._first_tokens = metrics.FIRST_TOKEN_SECONDS.labels(self._name)
+        self.name = metrics.backend(url)
+        """Its URL, for metrics, logs and traces."""
+        self._seconds = metrics.BACKEND_SECONDS.labels(self.name)
+        self._first_tokens = metrics.FIRST_TOKEN_SECONDS.labels(self.name)
 
     @property
     def ready(self) -> bool:
@@ -132,7 +133,7 @@ class Backend:
             outcome = _word(exc)
             raise
         finally:
-            metrics.BACKEND_REQUESTS.labels(self._name, outcome).inc()
+            metrics.BACKEND_REQUESTS.labels(self.name, outcome).inc()
             if outcome == "answered":
                 self._seconds.observe(anyio.current_time() - began)
 

@@ -12,7 +12,7 @@ from typing import Self
 import aiohttp
 import anyio
 
-from gateway import metrics
+from gateway import metrics, tally
 from gateway.document import AS_THE_TASK_DOES, Recognition, Sampling, Task
 from gateway.errors import BackendError, RegionFailed
 from gateway.turns import EVERYBODY, Party, Turns
@@ -125,7 +125,8 @@ class Recognizer:
         generating.
         """
         self._give_seats()
-        async with self._seats.place(party):
+        async with self._seats.place(party) as seat:
+            tally.read().waited_ms = seat.waited * 1000
             self._attempts.check()
 
             def made() -> tuple[bytes, bytes]:
