@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from prometheus_client.metrics import MetricWrapperBase
 
+from gateway import metrics
 from gateway.api.health import Readiness, Status
 from gateway.api.problems import HTTP_CODES
 from gateway.errors import GatewayError
@@ -39,6 +41,21 @@ def test_the_variables_of_the_entrypoint_are_documented() -> None:
     named = re.findall(r"^#   ([A-Z_]+)  ", (ROOT / "entrypoint.sh").read_text(), re.MULTILINE)
     assert named
     assert [name for name in named if f"| `{name}` |" not in text] == []
+
+
+def test_every_metric_is_documented_with_its_labels() -> None:
+    """docs/operations.md and the code have the same metrics, and the words that labels take are explained."""
+    text = (ROOT / "docs/operations.md").read_text()
+    rows = re.findall(r"^\| `(gateway_\w+)` \| (.*?) ?\| (.+) \|$", text, re.MULTILINE)
+    families = [one for one in vars(metrics).values() if isinstance(one, MetricWrapperBase)]
+    assert {name: re.findall(r"`(\w+)`", labels) for name, labels, _ in rows} == {
+        f"{one._name}_total" if isinstance(one, metrics.Counter) else one._name: list(one._labelnames)
+        for one in families
+    }
+    said = {name: set(re.findall(r"`(\w+)`", meaning)) for name, _, meaning in rows}
+    assert {*get_args(metrics.Stage)} <= said["gateway_stage_duration_seconds"]
+    assert {*get_args(metrics.Queue)} <= said["gateway_queue_wait_seconds"]
+    assert {*get_args(metrics.Dialect)} <= set(re.findall(r"`(\w+)`", text[text.index("`dialect` is") :]))
 
 
 def variables(text: str) -> set[str]:
