@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -97,6 +99,38 @@ def official(
         yield Server(name, pid, url, "layout-parsing", beside), f"http://127.0.0.1:{vlm}"
     finally:
         subprocess.run([script, "stop", str(folder)], check=True)
+
+
+@contextmanager
+def official_preparing(
+    kit: Path, venv: Path, layout: Path, steps: tuple[Path, Path], folder: Path, standin_arguments: Sequence[str]
+) -> Iterator[tuple[Server, str]]:
+    """The official server, tuned, with models that turn and flatten pages, which the kit's own script leaves out."""
+    (configs,) = venv.glob("lib/python*/site-packages/paddlex/configs/pipelines")
+    name = "PaddleOCR-VL.yaml" if layout.name.startswith("V2") else "PaddleOCR-VL-1.5.yaml"
+    pipeline = yaml.safe_load((configs / name).read_text())
+    onnx = {"engine": "onnxruntime"}
+    pipeline |= {"use_queues": False, "use_doc_preprocessor": True}
+    pipeline["Serving"]["visualize"] = False
+    pipeline["SubModules"]["LayoutDetection"] |= {"model_dir": str(layout), **onnx}
+    models = pipeline["SubPipelines"]["DocPreprocessor"]["SubModules"]
+    for module, step in zip(("DocOrientationClassify", "DocUnwarping"), steps, strict=True):
+        models[module] |= {"model_dir": str(step), **onnx}
+    folder.mkdir()
+    environment = {
+        "PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK": "True",
+        "PADDLE_PDX_LOCAL_FONT_FILE_PATH": str(ROOT / "gateway/regions/wqy-microhei.ttf"),
+        "PADDLE_PDX_SERVING_SERIAL_PIPELINE_CALLS": "0",
+    }
+    port = free_port()
+    command = [str(venv / "bin/paddlex"), "--serve", "--pipeline", str(folder / "pipeline.yaml")]
+    command += ["--device", "cpu", "--host", "127.0.0.1", "--port", str(port)]
+    with standin(kit, standin_arguments, str(venv / "bin/python")) as vlm:
+        genai = {"backend": "vllm-server", "server_url": f"{vlm}/v1"}
+        pipeline["SubModules"]["VLRecognition"]["genai_config"] = genai
+        (folder / "pipeline.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
+        with _running(command, environment, f"http://127.0.0.1:{port}/health", folder / "peer.log") as pid:
+            yield Server("official, preparing", pid, f"http://127.0.0.1:{port}/layout-parsing", "layout-parsing"), vlm
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any
@@ -28,6 +29,8 @@ class Tally:
     total: Counter[str] = field(default_factory=Counter)
     known: Counter[str] = field(default_factory=Counter)
     differences: list[str] = field(default_factory=list)
+    resampled: bool = False
+    """The page that is compared was turned, which PaddleX does by resampling."""
 
     def count(self, part: str, theirs: object, ours: object, where: str) -> bool:
         """Whether both say the same; if not, why, as far as that has a name."""
@@ -36,7 +39,7 @@ class Tally:
         if theirs == ours:
             self.equal[part] += 1
             return True
-        reason = named(theirs, ours)
+        reason = named(theirs, ours, KNOWN | RESAMPLED if self.resampled else KNOWN)
         if reason is not None:
             self.known[reason] += 1
         self.differences.append(f"{where}: {part}{f' ({reason})' if reason else ''}\n{_apart(theirs, ours)}")
@@ -48,12 +51,19 @@ def pages(tally: Tally, where: str, theirs: list[Page], ours: list[Page]) -> Non
     tally.count("number of pages", len(theirs), len(ours), where)
     for number, (their, our) in enumerate(zip(theirs, ours, strict=False), 1):
         place = f"{where}, page {number}"
+        tally.resampled = _is_turned(their["prunedResult"].get("doc_preprocessor_res"))
         _blocks(tally, place, _taken(their), _taken(our))
         tally.count("Markdown", their["markdown"]["text"], our["markdown"]["text"], place)
         images = [sorted(page["markdown"].get("images") or {}) for page in (their, our)]
         tally.count("names of pictures", *images, place)
         for name in sorted({*their["prunedResult"], *our["prunedResult"]}):
             tally.count(name, their["prunedResult"].get(name), our["prunedResult"].get(name), place)
+
+
+def _is_turned(preparation: dict[str, Any] | list[dict[str, Any]] | None) -> bool:
+    """Of a page, or of several that were concatenated."""
+    parts = preparation if isinstance(preparation, list) else [preparation or {}]
+    return any(part.get("angle", 0) > 0 for part in parts)
 
 
 def _taken(page: Page) -> list[dict[str, Any]]:
@@ -100,14 +110,14 @@ def _apart(one: object, other: object, around: int = 60, most: int = 400) -> str
     return "\n".join(f"  {text[start : start + most]!r}" for text in texts)
 
 
-def named(theirs: object, ours: object) -> str | None:
+def named(theirs: object, ours: object, differences: dict[str, Callable[[str], str]]) -> str | None:
     """The name of a difference that `docs/parity.md` explains."""
     pair = _text(theirs), _text(ours)
     if "nothing placed" in pair[1] and "nothing placed" not in pair[0]:
         return "an answer to spotting without places stays"
-    reasons = [name for name, known in KNOWN.items() if any(known(text) != text for text in pair)]
+    reasons = [name for name, known in differences.items() if any(known(text) != text for text in pair)]
     for name in reasons:
-        pair = KNOWN[name](pair[0]), KNOWN[name](pair[1])
+        pair = differences[name](pair[0]), differences[name](pair[1])
         if pair[0] == pair[1]:
             return name
     return None
@@ -141,6 +151,10 @@ def _whole_seal(text: str) -> str:
     return re.sub(r"'imgs/img_in_seal_box_0_0_[0-9]+_[0-9]+\.jpg'", "", text)
 
 
+def _formulas(text: str) -> str:
+    return re.sub(r"\s*(\$\$?  .*?  \$\$?|x \+ 1)\s*", " [formula] ", text)
+
+
 KNOWN = {
     "the tag of a picture in a table": _alt,
     "text read in a picture or a chart is escaped": _escaped,
@@ -149,3 +163,4 @@ KNOWN = {
     "a page read as a seal is no picture": _whole_seal,
     "a picture that the overlap filter dropped, in a table": _figures,
 }
+RESAMPLED = {"the margin of a formula on a page that PaddleX resampled": _formulas}

@@ -61,6 +61,30 @@ async def test_a_page_is_read_as_it_was_prepared(tmp_path: Path) -> None:
         assert all(red > 200 > 80 > green for red, green, _ in seen), "its red edge, before and after"
 
 
+async def test_a_step_that_a_client_of_paddlex_leaves_open_goes_with_the_other(tmp_path: Path) -> None:
+    """As in PaddleX, beside a step that is asked for the other is as the service is set up; by itself it is off."""
+    settings = {
+        "doc_preparation": "orientation, unwarping",
+        "doc_orientation_model_dir": str(page_models.orientation(tmp_path / "orientation")),
+        "doc_unwarping_model_dir": str(page_models.unwarping(tmp_path / "unwarping")),
+    }
+    asked: dict[tuple[bool | None, bool | None], tuple[bool, bool]] = {
+        (None, None): (False, False),
+        (True, None): (True, True),
+        (None, True): (True, True),
+        (True, False): (True, False),
+        (False, True): (False, True),
+        (False, None): (False, False),
+    }
+    async with Standin() as vlm, gateway(vlm.url, **settings) as running:
+        for (orientation, unwarping), done in asked.items():
+            fields = {"useDocOrientationClassify": orientation, "useDocUnwarping": unwarping, "visualize": False}
+            (page,) = pages_of(await parse(running, lying(), **fields))
+            steps = page["prunedResult"].get("doc_preprocessor_res", {}).get("model_settings", {})
+            seen = tuple(steps.get(name, False) for name in ("use_doc_orientation_classify", "use_doc_unwarping"))
+            assert seen == done, (orientation, unwarping)
+
+
 async def test_what_is_not_loaded_is_refused_by_name() -> None:
     """422 before anything is read."""
     async with Standin() as vlm, gateway(vlm.url) as running:

@@ -71,8 +71,9 @@ class Call:
     async def _read(self, fields: ParsingFields) -> list[bytes]:
         data = await self._document(fields)
         visualize = self._dialect.visualize if fields.visualize is None else fields.visualize
-        options = fields.options(adjustable=self._dialect.pipeline.adjustable, views=visualize)
-        async with self._dialect.pipeline.read(data, options) as run:
+        pipeline = self._dialect.pipeline
+        options = fields.options(adjustable=pipeline.adjustable, views=visualize, preparing=pipeline.preparing)
+        async with pipeline.read(data, options) as run:
             writing = _writing(fields, options, outlined=run.layout == OUTLINING)
             pages: list[PageResult] = []
             written: list[bytes] = []

@@ -121,9 +121,14 @@ class ParsingFields(Fields):
     def layout(self) -> bool:
         return self.useLayoutDetection is not False
 
-    def options(self, *, adjustable: bool, views: bool) -> Options:
+    def options(self, *, adjustable: bool, views: bool, preparing: Collection[str] = ()) -> Options:
         """The choices in the pipeline's words. `adjustable`: the layout detector takes its part of them; `views`:
-        pictures to look at are wanted."""
+        pictures to look at are wanted; `preparing`: what can be done to pages before."""
+        wanted = (self.useDocOrientationClassify, self.useDocUnwarping)
+        orientation, unwarping = (
+            (step in preparing and True in wanted) if want is None else want
+            for step, want in zip(("orientation", "unwarping"), wanted, strict=True)
+        )
         return Options(
             layout=self.layout,
             task=self.promptLabel or Task.OCR,
@@ -139,8 +144,8 @@ class ParsingFields(Fields):
             sampling=self._sampling(),
             dpi=DPI,
             views=Views(self._views(), "JPEG", LONGEST_VIEW) if views else Views(),
-            orientation=bool(self.useDocOrientationClassify),
-            unwarping=bool(self.useDocUnwarping),
+            orientation=orientation,
+            unwarping=unwarping,
         )
 
     @property
