@@ -71,7 +71,10 @@ class Settings(BaseSettings):
 
     max_queued_requests: int = Field(256, ge=1, description="Requests in the house at once; more are answered 429")
     max_queued_mb: int = Field(
-        1024, ge=1, description="Documents in the house at once, in MiB of their files; more are answered 429"
+        1024,
+        ge=1,
+        description="Memory for documents in the house at once, in MiB; each is held twice while it is read; more are "
+        "answered 429",
     )
     memory_reserve_mb: int = Field(
         256, ge=0, description="Requests are answered 429 while less memory than this is free, in MiB; `0`: never"

@@ -13,6 +13,7 @@ from typing import Self, TypeVar, TypeVarTuple
 import anyio
 
 from gateway.document import Kind, Page
+from gateway.hold import take
 from gateway.intake import decode
 from gateway.intake.canvases import Canvases
 from gateway.intake.shared_file import SharedFile
@@ -72,11 +73,12 @@ class Decoder:
 
         `dpi` is for PDF pages that are not to have the decoder's; turns at the workers go by `party`. Headers alone
         are read. Raises `EmptyDocument`, `Unsupported`, `BadDocument`, `EncryptedDocument`, `InvalidRequest` for
-        `pages`, `TooManyPages`, and `TooManyPixels` for a picture.
+        `pages`, `TooManyPages`, `TooManyPixels` for a picture, and `Overloaded` when the house has no room for its copy.
         """
         kind = kind_of(data[:HEAD_BYTES])
         with SharedFile() as file:
             source = _Source(file, kind, dpi or self._dpi, party)
+            take(len(data))  # the caller keeps its own bytes
             await anyio.to_thread.run_sync(file.write, data)
             try:
                 count = await self._in_worker(source, decode.inspect, file.path, kind.value, self._max_pixels)

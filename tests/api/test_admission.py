@@ -100,3 +100,19 @@ async def test_a_body_there_is_no_room_for_is_429_while_others_are_read() -> Non
             while running.admission.bytes_held:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
         assert (await running.ocr(PNG + bytes(700_000))).status_code == 200
+
+
+async def test_a_document_counts_twice_while_it_is_read() -> None:
+    """As its body and as the copy that the decoders read; what has no room for the copy is 429; all is given back."""
+    document = PNG + bytes(700_000)
+    async with Standin() as vlm, gateway(vlm.url, max_queued_mb=2) as running:
+        vlm.fail(hang=True)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(running.ocr, document)
+            await vlm.until(lambda: vlm.in_flight == 1)
+            assert running.admission.bytes_held == 2 * len(document)
+            answer = await running.ocr(document)
+            assert (answer.status_code, answer.json()["code"]) == (429, "overloaded")
+            assert running.admission.bytes_held == 2 * len(document)
+            vlm.heal()
+        assert running.admission.bytes_held == 0
