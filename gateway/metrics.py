@@ -18,7 +18,7 @@ from gateway import __version__
 from gateway.document import CLASSES, Kind, Task
 from gateway.errors import GatewayError
 
-Dialect = Literal["ocr", "paddlex", "page", "operations", "other"]
+Dialect = Literal["ocr", "paddlex", "openai", "page", "operations", "other"]
 Queue = Literal["page", "decoder", "layout", "seat"]
 Stage = Literal["decode", "preparation", "layout", "recognition", "assembly", "crop", "region"]
 
@@ -31,6 +31,7 @@ SECONDS: Final = (
 _PATHS: Final[dict[str, Dialect]] = {
     "/ocr": "ocr",
     **dict.fromkeys(("/layout-parsing", "/restructure-pages"), "paddlex"),
+    **dict.fromkeys(("/v1/chat/completions", "/v1/models"), "openai"),
     "/": "page",
     **dict.fromkeys(("/metrics", "/docs", "/openapi.json"), "operations"),
 }

@@ -39,9 +39,9 @@ class Tracing:
     """Sends spans to `url`. Nothing of it is global: whatever else uses OpenTelemetry in the process stays as it is."""
 
     def __init__(self, url: str, service: str, sampler: Sampler, share: float) -> None:
-        self._now_and_then = _NowAndThen()
+        _now_and_then.begin()
         for name in _CHATTY:
-            logging.getLogger(name).addFilter(self._now_and_then)
+            logging.getLogger(name).addFilter(_now_and_then)
         self._provider = TracerProvider(
             resource=Resource.create({"service.name": service}),
             sampler=_sampler(sampler, share),
@@ -81,8 +81,6 @@ class Tracing:
         if ending.is_alive():
             log.warning("the last traces are lost: the collector did not take them within %g s", _FLUSH_S)
             self._exporter.shutdown()  # type: ignore[no-untyped-call]  # ends its pauses between attempts
-        for name in _CHATTY:
-            logging.getLogger(name).removeFilter(self._now_and_then)
 
 
 class _Live(Span):
@@ -127,12 +125,19 @@ class _NowAndThen(logging.Filter):
 
     _next = 0.0
 
+    def begin(self) -> None:
+        """The next line is let through."""
+        self._next = 0.0
+
     def filter(self, record: logging.LogRecord) -> bool:
         now = time.monotonic()
         if now < self._next:
             return False
         self._next = now + _COMPLAINT_S
         return True
+
+
+_now_and_then = _NowAndThen()
 
 
 def _sampler(name: Sampler, share: float) -> sampling.Sampler:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import anyio
 import child_processes
@@ -44,8 +45,9 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(vlm_url: str, **variables: str) -> AsyncIterator[Serving]:
-    """A gateway until the block ends; ready when the block begins. Further keywords are environment variables."""
+async def serving(vlm_url: str, *, log: IO[bytes] | None = None, **variables: str) -> AsyncIterator[Serving]:
+    """A gateway until the block ends; ready when the block begins. Its stderr goes to `log` or the test's own; further
+    keywords are environment variables."""
     port = free_port()
     environment = {
         **os.environ,
@@ -57,7 +59,7 @@ async def serving(vlm_url: str, **variables: str) -> AsyncIterator[Serving]:
         **variables,
     }
     process = await anyio.open_process(
-        [sys.executable, "-m", "gateway", "serve"], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stderr=None
+        [sys.executable, "-m", "gateway", "serve"], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stderr=log
     )
     async with process, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,13 +62,30 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("GATEWAY_PORT", "0"), ("MAX_PAGES", "many"), ("LAYOUT_DETECTOR", "best"), ("PDF_DPI", "10")]
+    ("name", "value"),
+    [
+        ("GATEWAY_PORT", "0"),
+        ("MAX_PAGES", "many"),
+        ("LAYOUT_DETECTOR", "best"),
+        ("PDF_DPI", "10"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"),
+        ("OTEL_TRACES_SAMPLER", "sometimes"),
+        ("OTEL_TRACES_SAMPLER_ARG", "1.1"),
+    ],
 )
 def test_a_wrong_value_names_its_setting(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     """A service with a wrong setting does not start, and says which."""
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError, match=name.lower()):
         Settings()
+
+
+def test_traces_want_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint without OpenTelemetry being installed is a wrong setting, and says what to install."""
+    assert Settings(otel_exporter_otlp_endpoint="http://collector:4318").otel_exporter_otlp_endpoint
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter", None)
+    with pytest.raises(ValidationError, match="scripts/install.sh otel"):
+        Settings(otel_exporter_otlp_endpoint="http://collector:4318")
 
 
 def test_the_readme_lists_every_setting_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,8 +21,10 @@ from fastapi.responses import JSONResponse, Response
 from PIL import Image, UnidentifiedImageError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway import tally
+from gateway.api.middleware import RequestLog
 from gateway.cpu_backend.reader import Reader
 from gateway.document import Pixels, Task
 from gateway.errors import InvalidBase64, RegionFailed, one_error
@@ -146,7 +148,7 @@ class _Completion(Response):
         return Response(body, media_type="text/event-stream")
 
 
-def cpu_backend_app(reader: Reader, model: str, seats: int) -> FastAPI:
+def cpu_backend_app(reader: Reader, model: str, seats: int) -> ASGIApp:
     """`/health`, `/v1/models` and `/v1/chat/completions` over a reader that is loaded at the start."""
     completions = Completions(reader, model, seats)
 
@@ -155,7 +157,9 @@ def cpu_backend_app(reader: Reader, model: str, seats: int) -> FastAPI:
         await anyio.to_thread.run_sync(reader.load)
         yield
 
-    app = FastAPI(title="Embedded recogniser", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Embedded recogniser", lifespan=lifespan, docs_url=None, redoc_url=None, telemetry={"tracing": False}
+    )
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _http_exception)
 
@@ -175,7 +179,7 @@ def cpu_backend_app(reader: Reader, model: str, seats: int) -> FastAPI:
         except ClientDisconnect:
             return Response(status_code=499)
 
-    return app
+    return RequestLog(app)
 
 
 def _parsed(raw: bytes, model: str, language: str) -> Asked:
@@ -253,6 +257,7 @@ def _error(status: int, kind: str, message: str, param: str | None = None) -> Re
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
+    tally.request().failed(error.kind, error.message)
     return _error(error.status, error.kind, error.message, error.param)
 
 
