@@ -73,7 +73,7 @@ class Decoder:
 
         `dpi` is for PDF pages that are not to have the decoder's; turns at the workers go by `party`. Headers alone
         are read. Raises `EmptyDocument`, `Unsupported`, `BadDocument`, `EncryptedDocument`, `InvalidRequest` for
-        `pages`, `TooManyPages`, `TooManyPixels` for a picture, and `Overloaded` when the house has no room for its copy.
+        `pages`, `TooManyPages`, `TooManyPixels` for a picture, `Overloaded` where there is no room for its copy.
         """
         kind = kind_of(data[:HEAD_BYTES])
         with SharedFile() as file:

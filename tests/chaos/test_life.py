@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import httpx
 import pytest
 from chaos.chaos import gateway_pid, service
 from living import processes
+from running import gateway
 from serving import Serving, serving
 from vlm_standin import Standin
 
@@ -54,7 +56,7 @@ def command(pid: int) -> bytes:
 async def test_sigterm_under_load_answers_everyone() -> None:
     """Whoever is being served is served to the end, whoever comes later is told 503 or finds nobody; the exit is 0."""
     async with Standin() as vlm, service(vlm, DRAIN_S="20") as (url, _, process), anyio.create_task_group() as tasks:
-        async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False, verify=False) as http:
             await until(lambda: reads(http), "the start")
             vlm.fail(hang=True)
             answers: list[int] = []
@@ -82,7 +84,7 @@ async def test_the_listener_and_the_workers_may_die() -> None:
     async with (
         Standin() as vlm,
         service(vlm) as (url, run_dir, _),
-        httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as http,
+        httpx.AsyncClient(base_url=url, timeout=30, trust_env=False, verify=False) as http,
     ):
         await until(lambda: reads(http), "the start")
         (listener,) = named(run_dir, "gateway.listener")
@@ -102,7 +104,7 @@ async def test_the_listener_and_the_workers_may_die() -> None:
 async def test_the_death_of_supervisord_ends_the_service_with_a_failure() -> None:
     """Nothing could start anything again, so the container ends, non-zero, and leaves no process behind."""
     async with Standin() as vlm, service(vlm) as (url, run_dir, process):
-        async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False, verify=False) as http:
             await until(lambda: reads(http), "the start")
         (supervisord,) = named(run_dir, "supervisor.supervisord")
         os.kill(supervisord, signal.SIGKILL)
@@ -124,7 +126,7 @@ async def test_a_full_disk_does_not_stop_the_reading(tmp_path: Path) -> None:
         async with (
             Standin() as vlm,
             service(vlm, RUN_DIR=str(small / "run"), LOG_LEVEL="info") as (url, _, _),
-            httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as http,
+            httpx.AsyncClient(base_url=url, timeout=30, trust_env=False, verify=False) as http,
         ):
             await until(lambda: reads(http), "the start")
             with pytest.raises(OSError), (small / "filler").open("wb", buffering=0) as filler:
@@ -145,7 +147,7 @@ def held(gateway: Serving) -> dict[str, int]:
     return {kind: len(os.listdir(f"/proc/{pid}/{kind}")) for kind in ("fd", "task")} | {"processes": len(gateway.pids)}
 
 
-async def test_callers_that_leave_take_everything_along() -> None:
+async def test_callers_that_leave_take_everything_along(figures: Callable[[str], None]) -> None:
     """Gone in the middle of a head, a body, the reading or the answer, they leave no descriptor, thread or process."""
 
     async def leave(port: int, *pieces: bytes, reads: bool = False) -> None:
@@ -180,6 +182,36 @@ async def test_callers_that_leave_take_everything_along() -> None:
         first = await leave_in_every_way()
         for _ in range(4):
             last = await leave_in_every_way()
-        print(f"after 24 callers {first}, after 120 {last}")  # noqa: T201
+        figures(f"held after 24 callers {first}, after 120 {last}")
         # the pool may keep some connections to the backend more or less; threads are bounded, and come as needed
         assert last["fd"] <= first["fd"] + 10 and last["task"] <= 60 and last["processes"] <= 5
+
+
+async def test_of_200_callers_gone_at_random_moments_nothing_runs_on(figures: Callable[[str], None]) -> None:
+    """Two seconds after the last has left, the backend works on nothing of theirs, no seat, place or byte is taken, no
+    connection is open, and the next caller is served."""
+    chance = random.Random(1)
+    documents_of = (PNG, documents.tiff(["a", "b", "c"], (300, 300)), documents.pdf(["d"] * 4, (100, 100)))
+    headers = ({}, {"accept": "application/x-ndjson"})
+    moments = [chance.uniform(0, 4) for _ in range(200)]
+    async with Standin() as vlm, gateway(vlm.url) as running:
+        vlm.sequences, vlm.token_s = 16, 0.05
+
+        async def leave(moment: float) -> None:
+            async with httpx.AsyncClient(
+                base_url=running.http.base_url, timeout=30, trust_env=False, verify=False
+            ) as http:
+                with anyio.move_on_after(moment):
+                    await http.post("/ocr", content=chance.choice(documents_of), headers=chance.choice(headers))
+
+        async with anyio.create_task_group() as tasks:
+            for moment in moments:
+                tasks.start_soon(leave, moment)
+        await anyio.sleep(2)
+        assert vlm.in_flight == 0
+        gone = sum(asked.outcome == "gone" for asked in vlm.requests)
+        figures(f"of {len(vlm.requests)} regions at the backend {gone} were given up")
+        assert gone > 0
+        assert (running.admission.admitted, running.admission.bytes_held, running.connections()) == (0, 0, 0)
+        vlm.token_s = 0.001
+        assert (await running.ocr(PNG)).status_code == 200

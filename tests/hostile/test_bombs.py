@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
+from collections.abc import Callable
 
 import anyio
 import child_processes
@@ -17,7 +18,7 @@ MOST_GROWTH = 300 << 20
 pytestmark = pytest.mark.alone
 
 
-async def test_bombs_are_refused_in_time_and_in_little_memory() -> None:
+async def test_bombs_are_refused_in_time_and_in_little_memory(figures: Callable[[str], None]) -> None:
     """Each is told what is wrong with it, the gateway and its workers grow by 300 MB at most, and serve the next."""
     async with Standin() as vlm, serving(vlm.url) as gateway:
         for _ in range(3):
@@ -27,7 +28,7 @@ async def test_bombs_are_refused_in_time_and_in_little_memory() -> None:
             with anyio.fail_after(20):
                 answer = await gateway.http.post("/ocr", **request)
             took, grown = time.monotonic() - begun, gateway.peak_bytes() - before
-            print(f"{name}: {answer.status_code} in {took:.2f} s, +{grown >> 20} MiB")  # noqa: T201
+            figures(f"{name}: {answer.status_code} in {took:.2f} s, +{grown >> 20} MiB")
             assert (answer.status_code, answer.json()["code"]) == (status, code), name
             assert grown <= MOST_GROWTH, name
             assert (await gateway.http.post("/ocr", content=PNG)).status_code == 200, name
