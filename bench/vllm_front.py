@@ -194,7 +194,7 @@ async def check_limits(front: Front, recognizer: Recognizer, verdict: Verdict) -
     front.script(eos=True)
     (halved,) = await read_all(recognizer, [OVER_WINDOW], OVER)
     verdict("a picture over the window", isinstance(halved, Recognition), halved)
-    (result,) = await read_all(recognizer, [OVER_WINDOW[:-2]], Sampling(max_tokens=16384))
+    (result,) = await read_all(recognizer, [jpeg(Image.new("RGB", (800, 300)))], Sampling(max_tokens=16384))
     verdict("more tokens than the window has", isinstance(result, Recognition | RegionFailed), result)
 
 

@@ -195,7 +195,7 @@ async def test_of_200_callers_gone_at_random_moments_nothing_runs_on(figures: Ca
     headers = ({}, {"accept": "application/x-ndjson"})
     moments = [chance.uniform(0, 4) for _ in range(200)]
     async with Standin() as vlm, gateway(vlm.url) as running:
-        vlm.sequences, vlm.token_s = 16, 0.05
+        vlm.sequences, vlm.token_s = 4, 0.2
 
         async def leave(moment: float) -> None:
             async with httpx.AsyncClient(
