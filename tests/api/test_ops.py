@@ -116,7 +116,7 @@ async def test_metrics_count_what_was_served() -> None:
         before = [await value(name) for name in names]
         await running.ocr(documents.pdf(["a", "b"]))
         assert [await value(name) for name in names] == [before[0] + 1, before[1] + 2, before[2] + 2]
-        assert await value("gateway_backend_ready") == 1
+        assert await value(f'gateway_backend_ready{{backend="{vlm.url}"}}') == 1
 
 
 async def test_the_description_is_valid_and_whole() -> None:
