@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     def _can_be_sent_to(cls, endpoint: str) -> str:
         if endpoint and not endpoint.startswith(("http://", "https://")):
             raise ValueError("an http:// or https:// URL is wanted, such as http://collector:4318")
-        if endpoint and not _installed("opentelemetry.exporter.otlp.proto.http"):
+        if endpoint and not _installed("opentelemetry.exporter.otlp.proto.http.trace_exporter"):
             raise ValueError("OpenTelemetry is not installed: scripts/install.sh otel, or pip install '.[otel]'")
         return endpoint
 
@@ -174,9 +174,10 @@ def _keys_in(path: str) -> tuple[str, ...]:
 
 def _installed(module: str) -> bool:
     try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # not even the package that it would be in
+        import_module(module)
+    except ImportError:
         return False
+    return True
 
 
 def _shown(value: object) -> str:
