@@ -56,10 +56,10 @@ RED_REACH = 0.4
 SIDE = 200
 
 
-def build(kind: Literal["V2", "V3"], folder: Path) -> Path:
+def build(kind: Literal["V2", "V3"], folder: Path, candidates: Sequence[Candidate] = CANDIDATES) -> Path:
     """Write `inference.onnx` and `inference.yml` into the folder, as PaddleX's `model_dir` wants them."""
     folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(_model(kind), folder / "inference.onnx")
+    onnx.save(_model(kind, candidates), folder / "inference.onnx")
     write_description(kind, folder)
     return folder
 
@@ -100,7 +100,7 @@ class _Graph:
         return result
 
 
-def _model(kind: Literal["V2", "V3"]) -> onnx.ModelProto:
+def _model(kind: Literal["V2", "V3"], candidates: Sequence[Candidate]) -> onnx.ModelProto:
     add = _Graph()
     middle = add.constant([1], np.int64)
     size = add("Round", add("Div", "im_shape", "scale_factor"))  # [B, 2] (height, width)
@@ -115,21 +115,21 @@ def _model(kind: Literal["V2", "V3"]) -> onnx.ModelProto:
         return add("Expand", add.constant(np.reshape(values, (1, -1, 1)), np.float32), times)
 
     reach = add("Mul", red, add.constant([[[0.0, 0.0, RED_REACH, 0.0]]], np.float32))  # [B, 1, 4]
-    relative = add.constant([[candidate.box for candidate in CANDIDATES]], np.float32)  # [1, Q, 4]
+    relative = add.constant([[candidate.box for candidate in candidates]], np.float32)  # [1, Q, 4]
     boxes = add("Mul", add("Add", relative, reach), scale)  # [B, Q, 4]
-    classes = column([LABELS.index(candidate.label) for candidate in CANDIDATES])
-    scores = add("Mul", column([candidate.score for candidate in CANDIDATES]), add("Unsqueeze", seen, middle))
-    orders = [column([candidate.order for candidate in CANDIDATES])] * (2 if kind == "V2" else 1)
+    classes = column([LABELS.index(candidate.label) for candidate in candidates])
+    scores = add("Mul", column([candidate.score for candidate in candidates]), add("Unsqueeze", seen, middle))
+    orders = [column([candidate.order for candidate in candidates])] * (2 if kind == "V2" else 1)
     columns = 6 + len(orders)
     rows = add("Concat", classes, scores, boxes, *orders, axis=2)
     add("Reshape", rows, add.constant([-1, columns], np.int64), result="boxes")
-    add("Expand", add.constant([len(CANDIDATES)], np.int32), batch, result="count")
+    add("Expand", add.constant([len(candidates)], np.int32), batch, result="count")
     outputs: list[tuple[str, int, list[str | int]]] = [
         ("boxes", TensorProto.FLOAT, ["n", columns]),
         ("count", TensorProto.INT32, ["b"]),
     ]
     if kind == "V3":
-        add("Cast", add("Tile", add.constant(masks(), np.uint8), times), result="masks", to=TensorProto.INT32)
+        add("Cast", add("Tile", add.constant(masks(candidates), np.uint8), times), result="masks", to=TensorProto.INT32)
         outputs.append(("masks", TensorProto.INT32, ["n", SIDE, SIDE]))
     return _checked(add, outputs)
 
@@ -152,11 +152,11 @@ def _checked(add: _Graph, outputs: list[Output]) -> onnx.ModelProto:
     return model
 
 
-def masks() -> NDArray[np.uint8]:
+def masks(candidates: Sequence[Candidate] = CANDIDATES) -> NDArray[np.uint8]:
     """The whole page for every candidate, but a rhombus in the box of the image."""
-    masks = np.ones((len(CANDIDATES), SIDE, SIDE), np.uint8)
-    index = next(i for i, candidate in enumerate(CANDIDATES) if candidate.label == "image")
-    x0, y0, x1, y1 = (side * SIDE for side in CANDIDATES[index].box)
+    masks = np.ones((len(candidates), SIDE, SIDE), np.uint8)
+    index = next(i for i, candidate in enumerate(candidates) if candidate.label == "image")
+    x0, y0, x1, y1 = (side * SIDE for side in candidates[index].box)
     ys, xs = np.mgrid[0:SIDE, 0:SIDE] + 0.5
     apart = np.abs(xs - (x0 + x1) / 2) / ((x1 - x0) / 2) + np.abs(ys - (y0 + y1) / 2) / ((y1 - y0) / 2)
     masks[index] = apart <= 1

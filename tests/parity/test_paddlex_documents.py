@@ -20,7 +20,7 @@ title_level = pytest.importorskip("paddlex.inference.pipelines.layout_parsing.ti
 official = pytest.importorskip("paddlex.inference.pipelines.paddleocr_vl.result")
 pytest.importorskip("bs4")
 
-same = settings(max_examples=400, deadline=None, derandomize=True, database=None)
+same = settings(max_examples=1000, deadline=None, derandomize=True, database=None)
 
 
 def block(label: str, content: str, bbox: tuple[int, int, int, int] = (0, 0, 100, 50)) -> Block:

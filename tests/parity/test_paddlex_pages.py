@@ -156,7 +156,7 @@ def table_answers(planned: Sequence[Planned]) -> list[str]:
     return ["".join(f"<fcel>{token} in<nl>" for token in tokens)] if tokens else ANSWERS["Table Recognition:"]
 
 
-@settings(max_examples=400, deadline=None, derandomize=True, database=None)
+@settings(max_examples=1000, deadline=None, derandomize=True, database=None)
 @given(pages(), st.integers(0, 999), st.builds(Rules, *[st.booleans()] * 4), st.booleans(), st.booleans())
 def test_pages(found: list[Region], salt: int, rules: Rules, pretty: bool, numbers: bool) -> None:
     """Blocks, order, boxes, contents and Markdown are PaddleX's."""

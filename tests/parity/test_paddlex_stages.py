@@ -18,7 +18,7 @@ from gateway.regions.paragraphs import paragraphs
 
 uilts = pytest.importorskip("paddlex.inference.pipelines.paddleocr_vl.uilts")
 
-same = settings(max_examples=400, deadline=None, derandomize=True, database=None)
+same = settings(max_examples=1000, deadline=None, derandomize=True, database=None)
 
 LABELS = ["text", "text", "text", "image", "table", "seal", "chart", "inline_formula", "reference", "figure_title"]
 NOISE = np.random.default_rng(0).integers(0, 255, (2000, 400, 3), np.uint8)
