@@ -64,6 +64,16 @@ def test_a_crop_is_read(backend: httpx.Client) -> None:
     assert answer["usage"] == {"prompt_tokens": 0, "completion_tokens": 2, "total_tokens": 2}
 
 
+def test_a_request_is_one_line_in_the_log(backend: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
+    """As at the gateway: dialect, status and outcome; health polls are none."""
+    caplog.set_level("INFO", "gateway.access")
+    for prompt in ("OCR:", "Who are you?"):
+        backend.post("/v1/chat/completions", json=request(documents.png("Hello", (400, 100)), prompt))
+    backend.get("/health")
+    lines = [(line.dialect, line.status, line.outcome) for line in caplog.records if line.name == "gateway.access"]
+    assert lines == [("openai", 200, "ok"), ("openai", 400, "BadRequestError")]
+
+
 def test_a_streamed_answer_is_the_plain_one_in_pieces(backend: httpx.Client) -> None:
     """Role first, then text, `stop`, the usage chunk when asked for, and [DONE]."""
     picture = documents.png("one\ntwo", (400, 160))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import random
 import threading
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 import anyio
 import numpy as np
 import pytest
+import structlog
 from anyio import from_thread, wait_all_tasks_blocked
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
@@ -189,6 +191,38 @@ async def test_a_page_the_model_fails_on_fails_alone() -> None:
     assert isinstance(failed, LayoutFailed)
     assert isinstance(failed.__cause__, ValueError)
     assert asking.got == {mark: found(mark) for mark in (1, 2, 3)}
+
+
+class Bound(logging.Handler):
+    """Notes under which request each line came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[tuple[str, object, object]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        own = structlog.contextvars.get_contextvars().get("request_id")
+        self.lines.append((record.getMessage(), own, getattr(record, "request_ids", None)))
+
+
+async def test_a_failure_is_logged_under_its_request() -> None:
+    """The model's thread serves all requests; its line about a page has the id of that page's, one of a batch all."""
+    detector, log, bound = Held(), logging.getLogger("gateway.layout.owner"), Bound()
+    log.addHandler(bound)
+    try:
+        async with Layout(lambda: detector) as layout, anyio.create_task_group() as tasks:
+            asking = Asking(layout, tasks)
+            await asking.start(1)
+            await detector.begun.wait()
+            for mark in (2, BAD):
+                with structlog.contextvars.bound_contextvars(request_id=f"of {mark}"):
+                    await asking.start(mark)
+            detector.let_go()
+    finally:
+        log.removeHandler(bound)
+    batch, alone = [line for line in bound.lines if "failed" in line[0]]
+    assert batch[2] == ["of 2", f"of {BAD}"]
+    assert alone[1] == f"of {BAD}"
 
 
 class Swallowing(Marks):
