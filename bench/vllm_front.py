@@ -337,10 +337,16 @@ async def direct(front: Front, files: list[str], verdict: Verdict) -> None:
 
 async def guarded(front: Front, files: list[str], verdict: Verdict) -> None:
     """Against a server that wants a key."""
-    async with Monitor([front.url], MODEL) as monitor, Recognizer(monitor) as recognizer:
+    async with (
+        Monitor([front.url], MODEL) as monitor,
+        Recognizer(monitor) as recognizer,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(monitor.run)
         await until_ready(monitor)
         (result,) = await read_all(recognizer, bands(files[0])[:1])
         verdict("a key that is not ours", isinstance(result, BackendError), result)
+        tasks.cancel_scope.cancel()
 
 
 async def with_its_cache(front: Front, files: list[str], verdict: Verdict) -> None:
