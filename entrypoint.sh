@@ -153,6 +153,7 @@ max-num-batched-tokens: ${MAX_NUM_BATCHED_TOKENS:-16384}
 no-enable-prefix-caching: true
 mm-processor-cache-gb: 0
 disable-uvicorn-access-log: true
+scheduling-policy: priority
 YAML
 }
 

@@ -90,6 +90,7 @@ class Standin:
     def __init__(self, *, answer: Callable[[Asked], str] | None = None, takes_pixels: bool = True) -> None:
         self.answer = answer or (lambda asked: f"{asked.prompt} {len(asked.picture)} bytes")
         self.takes_pixels = takes_pixels
+        self.takes_priority = True
         self.model = MODEL
         self.streams = True
         """Whether an answer is streamed to who asks for that."""
@@ -228,6 +229,10 @@ class Standin:
             return await _send(
                 send, 400, _error(400, "Per-request mm_processor_kwargs are disabled", "mm_processor_kwargs")
             )
+        if not self.takes_priority and "priority" in asked.body:
+            asked.outcome = 400
+            said = "Got priority 1 but Priority scheduling is not enabled."
+            return await _send(send, 400, _error(400, said, None))
         fault = next((fault for fault in self._faults if fault.meets(asked)), Fault())
         streamed = asked.body.get("stream") and self.streams and fault.raw is None
         await self._held(fault if streamed else replace(fault, hang=fault.hang or fault.stall), receive)

@@ -13,7 +13,7 @@ from gateway.document import Recognition, Sampling, Task
 from gateway.vlm import refusals, stream, wire
 from gateway.vlm.backends import Backend
 from gateway.vlm.runaway import Runaway
-from gateway.vlm.setbacks import PixelsRefused
+from gateway.vlm.setbacks import PixelsRefused, PriorityRefused
 from gateway.vlm.transport import payload, translated, whole
 
 _STREAMED = 3
@@ -30,6 +30,8 @@ class Crop:
     sampling: Sampling
     patience: float = 1.0
     """How much longer than usual words may repeat before the answer counts as running away."""
+    priority: int = 0
+    """Lower ones go first where the backend schedules by it."""
 
 
 async def ask(http: aiohttp.ClientSession, backend: Backend, model: str, crop: Crop, span: traces.Span) -> Recognition:
@@ -37,18 +39,27 @@ async def ask(http: aiohttp.ClientSession, backend: Backend, model: str, crop: C
 
     Raises `Setback` where another attempt may do, and what `refusals.check` raises.
     """
-    if backend.takes_pixels:
+    while True:
+        pixels, priority = backend.takes_pixels, crop.priority if backend.takes_priority else 0
         try:
-            return await _complete(http, backend, model, crop, span, pixels=True)
+            return await _complete(http, backend, model, crop, span, pixels=pixels, priority=priority)
         except PixelsRefused:
             backend.takes_pixels = False
-    return await _complete(http, backend, model, crop, span, pixels=False)
+        except PriorityRefused:
+            backend.takes_priority = False
 
 
 async def _complete(
-    http: aiohttp.ClientSession, backend: Backend, model: str, crop: Crop, span: traces.Span, *, pixels: bool
+    http: aiohttp.ClientSession,
+    backend: Backend,
+    model: str,
+    crop: Crop,
+    span: traces.Span,
+    *,
+    pixels: bool,
+    priority: int,
 ) -> Recognition:
-    body = wire.request(model, crop.task, crop.picture, crop.sampling, pixels=pixels, stream=True)
+    body = wire.request(model, crop.task, crop.picture, crop.sampling, pixels=pixels, priority=priority, stream=True)
     # vLLM 0.10.2 can stop for good over two live requests of one id: every attempt has its own
     request_id = f"{random.getrandbits(128):032x}"  # no secret, and asking the system for one takes 27 µs
     headers = {"content-type": "application/json", "content-length": str(len(body)), "x-request-id": request_id}
@@ -74,7 +85,7 @@ async def _complete(
                     backend.streamed(first - began, time.monotonic() - began)
                 return _counted(recognition)
             answer = await whole(response)
-    refusals.check(answer, model, request_id, pixels=pixels)
+    refusals.check(answer, model, request_id, pixels=pixels, priority=priority)
     return _counted(wire.completion(answer.content))
 
 

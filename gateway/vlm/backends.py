@@ -54,6 +54,8 @@ class Backend:
         self.state = BackendState(self.url, "starting", detail="not probed yet")
         self.takes_pixels = True
         """Whether requests may carry `mm_processor_kwargs`; False once it refused one."""
+        self.takes_priority = True
+        """Whether requests may carry a `priority`; False once it refused one."""
         self.taken = 0
         """Requests ever given to it."""
         self.answered_at = float("-inf")

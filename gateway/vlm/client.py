@@ -117,12 +117,12 @@ class Recognizer:
         """Read what `crop` makes: JPEG bytes, called once, in a worker thread, and only when there is a seat.
 
         `language` is a hint of a few ASCII letters that goes with the request; `sampling` is what the caller wants
-        otherwise than usual; seats go by `party`. An answer that runs away is stopped and the crop read once more with
-        other sampling; if that runs away too, what came before is the text, marked so. One that is too large for the
-        backend is sent again at half its width and height. Raises `BackendError`
-        (`BackendStarting` before a backend ever was ready) and `RegionFailed`; what `crop` raises comes out as it is.
-        Waits no longer than the enclosing deadline, and a cancelled read closes its connection, at which vLLM stops
-        generating.
+        otherwise than usual; seats go by `party`, whose priority goes with the request. An answer that runs away is
+        stopped and the crop read once more with other sampling; if that runs away too, what came before is the text,
+        marked so. One that is too large for the backend is sent again at half its width and height. Raises
+        `BackendError` (`BackendStarting` before a backend ever was ready) and `RegionFailed`; what `crop` raises comes
+        out as it is. Waits no longer than the enclosing deadline, and a cancelled read closes its connection, at which
+        vLLM stops generating.
         """
         self._give_seats()
         async with self._seats.place(party) as seat:
@@ -136,7 +136,8 @@ class Recognizer:
             with metrics.STAGES["crop"].time():
                 key, picture = await anyio.to_thread.run_sync(made, limiter=self._crop_threads)
             with metrics.STAGES["region"].time():
-                return await self._answers.once(key, partial(self._read, Crop(picture, task, language, sampling)))
+                asked = Crop(picture, task, language, sampling, priority=party.priority)
+                return await self._answers.once(key, partial(self._read, asked))
 
     async def _fitted(self, crop: Crop) -> Recognition:
         """Read it, or where it is more than a backend takes, its picture at half the width and height."""

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from gateway.errors import BackendError, RegionFailed
-from gateway.vlm.setbacks import Away, Broke, PixelsRefused
+from gateway.vlm.setbacks import Away, Broke, PixelsRefused, PriorityRefused
 from gateway.vlm.transport import Answer
 
 log = logging.getLogger(__name__)
@@ -47,11 +47,12 @@ def refusal(content: bytes) -> Refusal:
         return Refusal(text)
 
 
-def check(answer: Answer, model: str, request_id: str, *, pixels: bool) -> None:
+def check(answer: Answer, model: str, request_id: str, *, pixels: bool, priority: int) -> None:
     """Return for a 200; raise for all else.
 
     Raises `RegionFailed` where the crop is to blame, `BackendError` where a person has to mend something,
-    `PixelsRefused` for a request with `pixels`, `Away` and `Broke` where another attempt may do.
+    `PixelsRefused` for a request with `pixels`, `PriorityRefused` for one with a `priority`, `Away` and `Broke` where
+    another attempt may do.
     """
     status = answer.status
     if status == 200:
@@ -60,6 +61,8 @@ def check(answer: Answer, model: str, request_id: str, *, pixels: bool) -> None:
     words = f"answered {status} to {request_id}: {shortened(said.message)}"
     if status == 400 and pixels and "mm_processor_kwargs" in (said.param, *said.message.split()):
         raise PixelsRefused
+    if status == 400 and priority and "priority" in (said.param, *said.message.lower().split()):
+        raise PriorityRefused
     if status in (429, 503):
         raise Away(words, wait=retry_after(answer.headers.get("retry-after")))
     failure = _picture_failure(status, said) or _address_failure(status, said, model)

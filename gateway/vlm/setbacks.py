@@ -45,5 +45,9 @@ class Garbled(Setback):
     kind = "garbled"
 
 
+class PriorityRefused(Exception):
+    """The backend does not schedule by priority and says so (the older engine of vLLM; the present one ignores it)."""
+
+
 class PixelsRefused(Exception):
     """The backend lets no request set `mm_processor_kwargs` (vLLM 0.33.0 without `--trust-request-mm-kwargs`)."""

@@ -32,15 +32,24 @@ def halved(picture: bytes) -> bytes:
 
 
 def request(
-    model: str, task: Task, picture: bytes, sampling: Sampling = AS_THE_TASK_DOES, *, pixels: bool, stream: bool
+    model: str,
+    task: Task,
+    picture: bytes,
+    sampling: Sampling = AS_THE_TASK_DOES,
+    *,
+    pixels: bool,
+    priority: int = 0,
+    stream: bool,
 ) -> bytes:
     """The JSON body for an `encoded` picture; with `pixels` it carries the task's `mm_processor_kwargs`."""
-    head, tail = _frame(model, task, sampling, pixels, stream)
+    head, tail = _frame(model, task, sampling, pixels, priority, stream)
     return b"".join((head, picture, tail))
 
 
 @lru_cache(maxsize=64)
-def _frame(model: str, task: Task, sampling: Sampling, pixels: bool, stream: bool) -> tuple[bytes, bytes]:
+def _frame(
+    model: str, task: Task, sampling: Sampling, pixels: bool, priority: int, stream: bool
+) -> tuple[bytes, bytes]:
     """What stands before and after the picture, so that no JSON encoder walks over megabytes of base64."""
     prompt = PROMPTS[task]
     content = [
@@ -61,6 +70,8 @@ def _frame(model: str, task: Task, sampling: Sampling, pixels: bool, stream: boo
     if pixels:
         least, most = pixel_budget(task, sampling)
         body["mm_processor_kwargs"] = {"min_pixels": least, "max_pixels": most}
+    if priority:
+        body["priority"] = priority
     if stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     head, tail = json.dumps(body).split(json.dumps(_MARK)[1:-1])

@@ -101,6 +101,7 @@ def test_paddlex_server_gets_its_flags_and_its_config(start, tmp_path):
         "no-enable-prefix-caching": True,
         "mm-processor-cache-gb": 0,
         "disable-uvicorn-access-log": True,
+        "scheduling-policy": "priority",
     }
     assert service.stop() == 0
 

@@ -14,6 +14,7 @@ from vlm_standin import Standin
 
 from gateway.document import Recognition, Task
 from gateway.errors import BackendError, BackendStarting, RegionFailed
+from gateway.turns import Party
 from gateway.vlm.client import Recognizer
 
 
@@ -67,6 +68,23 @@ async def test_a_backend_that_refuses_pixel_limits_is_asked_without_them_from_th
         await recognizer.read(lambda: jpeg, Task.OCR)
         await recognizer.read(lambda: jpeg, Task.OCR)
     assert ["mm_processor_kwargs" in asked.body for asked in vlm.requests] == [True, False, False]
+
+
+async def test_the_priority_of_a_document_goes_with_its_requests(vlm: Standin, jpeg: bytes) -> None:
+    """A backend that schedules by it has what is interactive go first; what is usual is not sent."""
+    async with reading(vlm.url) as recognizer:
+        await recognizer.read(lambda: jpeg, Task.OCR, party=Party(priority=1))
+        await recognizer.read(lambda: jpeg, Task.OCR, party=Party())
+    assert [asked.body.get("priority") for asked in vlm.requests] == [1, None]
+
+
+async def test_a_backend_that_refuses_priorities_is_asked_without_them_from_then_on(vlm: Standin, jpeg: bytes) -> None:
+    """One that does not schedule by them may answer 400; the crop is read all the same."""
+    vlm.takes_priority = False
+    async with reading(vlm.url) as recognizer:
+        for _ in range(2):
+            assert (await recognizer.read(lambda: jpeg, Task.OCR, party=Party(priority=1))).text
+    assert [asked.body.get("priority") for asked in vlm.requests] == [1, None, None]
 
 
 async def test_an_answer_that_ran_into_its_limit_is_marked_as_cut(vlm: Standin, jpeg: bytes) -> None:
