@@ -95,7 +95,10 @@ class Service:
 
     def stop(self, signum: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(signum)
-        return self.process.wait(BOUND_S)
+        try:
+            return self.process.wait(BOUND_S)
+        except subprocess.TimeoutExpired as exc:
+            raise AssertionError("it does not stop:\n" + "\n".join(self.stdout[-40:])) from exc
 
     @property
     def processes(self) -> list[int]:
