@@ -59,6 +59,6 @@ use_gpu() {
 }
 
 need_python
-"$root/scripts/install.sh" paddlex docx
+"$root/scripts/install.sh" paddlex docx otel
 use_gpu
 "$VENV/bin/python" -c 'import gateway.listener, onnxruntime, paddlex; print(onnxruntime.get_available_providers())' >&2

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the project with the extras named (cpu, paddlex, dev) into .venv, or into $VENV; all words go to stderr.
+# Installs the project with the extras named (cpu, paddlex, docx, otel, dev) into .venv, or into $VENV; all words go to stderr.
 # Quick when nothing has changed. The extra `cpu` includes Tesseract with Russian, `dev` a browser to test the page in,
 # from apt where this user may, and promtool.
 set -euo pipefail

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from opentelemetry.sdk import environment_variables
 from prometheus_client.metrics import MetricWrapperBase
 
 from gateway import metrics
@@ -15,6 +16,7 @@ from gateway.api.health import Readiness, Status
 from gateway.api.problems import HTTP_CODES
 from gateway.errors import GatewayError
 from gateway.settings import Settings
+from gateway.tally import Tally
 from gateway.vlm import backends
 
 ROOT = Path(__file__).parent.parent
@@ -58,6 +60,19 @@ def test_every_metric_is_documented_with_its_labels() -> None:
     assert {*get_args(metrics.Dialect)} <= set(re.findall(r"`(\w+)`", text[text.index("`dialect` is") :]))
 
 
+def test_every_field_of_the_summary_line_is_documented() -> None:
+    """docs/operations.md explains what a request is summed up with, its stages and its queues."""
+    text = (ROOT / "docs/operations.md").read_text()
+    table = text[text.index("| field | is |") : text.index("A region that cannot be read")]
+    stages = {*get_args(metrics.Stage)} - {"crop", "region"} | {"intake"}
+    tally = Tally(size=1, stages=dict.fromkeys(stages, 1.0), waits=dict.fromkeys(get_args(metrics.Queue), 1.0))
+    fields = {*tally.told(), "method", "path", "dialect", "status", "ms", "outcome", "error"}
+    named = {
+        field for row in re.findall(r"^\| (`.+?`) \|", table, re.MULTILINE) for field in re.findall(r"`(\w+)`", row)
+    }
+    assert named == fields
+
+
 def variables(text: str) -> set[str]:
     """Environment variables that a document names in code."""
     return {
@@ -71,7 +86,8 @@ def variables(text: str) -> set[str]:
 def test_variables_that_documents_name_exist(document: Path) -> None:
     """A variable in a document is read by the gateway, a script or an image of ours, or known from a library."""
     sources = [ROOT / "entrypoint.sh", *ROOT.glob("scripts/*"), *ROOT.glob("docker/*"), *ROOT.glob("bench/**/*.py")]
-    ours = " ".join(path.read_text() for path in sources if path.is_file()) + " ".join(Settings().shown())
+    read = [path.read_text() for path in sources if path.is_file()]
+    ours = " ".join([*read, *Settings().shown(), *vars(environment_variables)])
     text = document.read_text()
     unknown = {name for name in variables(text) if not re.search(rf"\b{name}\b", ours)}
     assert unknown <= {"VLLM_PORT", "METRICS_KEY"}

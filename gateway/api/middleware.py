@@ -104,6 +104,7 @@ def _sum_up(scope: Scope, answer: _Answer, counted: tally.Tally, span: traces.Sp
         "status": answer.status,
         "ms": round((time.monotonic() - counted.begun) * 1000, 1),
         "outcome": _outcome(answer, counted),
+        **({"error": counted.error[1]} if counted.error else {}),
         **counted.told(),
     }
     quiet = _polls(scope) and answer.status in (200, 503)

@@ -30,19 +30,21 @@ async def read_watched(
         tally.reading(taken),
         traces.span("region", page=page.number, region=index, label=region.label, bbox=region.bbox) as span,
     ):
+        tokens = {}
         try:
             outcomes[index] = outcome = await read()
-            span.set(prompt_tokens=outcome.prompt_tokens, completion_tokens=outcome.completion_tokens)
+            tokens = {"prompt_tokens": outcome.prompt_tokens, "completion_tokens": outcome.completion_tokens}
         except RegionFailed as error:
             outcomes[index] = Failure(error.code, error.detail)
             taken.cause = cause_of(error)
         finally:
-            span.set(attempts=taken.attempts, backend=taken.backend, wait_seat_ms=taken.waited_ms)
-        if failed := failure(outcomes[index]):
+            span.set(attempts=taken.attempts, backend=taken.backend, wait_seat_ms=taken.waited_ms, **tokens)
+        failed = failure(outcomes[index])
+        span.set(outcome=failed.code if failed else "ok")
+        if failed:
             span.fail(failed.code, failed.detail)
             span.set(cause=taken.cause)
             tell_failure(page, index, item, failed, taken)
-        span.set(outcome=failed.code if failed else "ok")
 
 
 def tell_failure(page: Page, index: int, item: Planned, failed: Failure, taken: Read) -> None:
