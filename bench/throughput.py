@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import charts
 import corpus
 from servers import ROOT, Server, gateway, official, standin
 from tree import Watch
@@ -160,6 +161,7 @@ def pdf(bench: Bench, pages: int = 30) -> Iterator[Row]:
     bench.measure("warm-up", [document], query="?pages=1-4" if bench.server.dialect == "ocr" else "", requests=1)
     yield bench.measure(f"{pages}-page PDF", [document], requests=2)
     if bench.server.dialect == "ocr":
+        yield bench.measure(f"page 1 alone of the {pages}-page PDF", [document], query="?pages=1", requests=5)
         with bench.watch() as watch:
             found = json.loads(bench.load([document], requests=1, stream=True).communicate()[0])
         yield bench.row(f"{pages}-page PDF, streamed", found, watch, f"first page {1000 * found['firsts'][0]:.0f} ms")
@@ -168,7 +170,7 @@ def pdf(bench: Bench, pages: int = 30) -> Iterator[Row]:
 def long(bench: Bench) -> Iterator[Row]:
     """300 pages, again and again: memory must not creep."""
     document = corpus.pdf(bench.folder, 300)
-    for turn in range(2):
+    for turn in range(5):
         yield bench.measure(f"300-page PDF, no. {turn + 1}", [document], requests=1)
 
 
@@ -202,6 +204,8 @@ def benches(options: argparse.Namespace, server: str, backends: int = 1) -> Iter
     """One of the servers with its stand-ins, running."""
     vlm = ["--max-num-seqs", str(options.seqs), *options.standin.split()]
     layout = options.layout or options.kit / "V2-cheap-onnx"
+    if server == "official-default" and options.default_layout:
+        layout = options.default_layout
     with ExitStack() as stack:
         if server == "gateway":
             vlms = [stack.enter_context(standin(options.kit, vlm)) for _ in range(backends)]
@@ -242,6 +246,9 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kit", type=Path, default=ROOT.parent / "shared" / "peer", help="folder of vlm_standin.py")
     parser.add_argument("--layout", type=Path, help="layout model's folder, named V2… or V3…")
+    parser.add_argument(
+        "--default-layout", type=Path, help="of the official server as it comes; Paddle's own format is run by Paddle"
+    )
     parser.add_argument("--official", type=Path, metavar="VENV", help="environment of the official server")
     parser.add_argument("--only", default="single,alone,pdf,long,mixed,backends", help="comma-separated scenarios")
     parser.add_argument("--at-once", default="1,4,16,32", help="single pages at a time")
@@ -251,11 +258,15 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=15, help="length of each load")
     parser.add_argument("--folder", type=Path, default=ROOT / ".bench", help="documents, logs and results")
     parser.add_argument("--json", type=Path, help="add the rows to this file, a JSON object a line")
+    parser.add_argument("--charts", type=Path, metavar="FOLDER", help="draw the rows of --json there, and run nothing")
     return parser.parse_args()
 
 
 def main() -> None:
     options = parsed()
+    if options.charts:
+        charts.draw([json.loads(line) for line in options.json.read_text().splitlines()], options.charts)
+        return
     options.folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for row in run(options):
