@@ -112,7 +112,10 @@ async def test_spotting_gives_lines_and_corners() -> None:
         "rec_polys": [[[0, 0], [200, 0], [200, 100], [0, 100]]],
         "rec_texts": ["Hi"],
     }
-    assert list(page["outputImages"]) == ["spotting_res_img"]
+    (name,) = page["outputImages"]
+    picture = Image.open(io.BytesIO(base64.b64decode(page["outputImages"][name]))).convert("L")
+    assert (name, picture.size) == ("spotting_res_img", (800, 200)), "the text stands beside the page"
+    assert min(picture.crop((410, 5, 590, 95)).tobytes()) < 80
 
 
 async def test_a_block_that_could_not_be_read_says_so() -> None:

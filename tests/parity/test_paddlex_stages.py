@@ -92,7 +92,7 @@ def test_broken_paragraphs(found: list[Region]) -> None:
             assert block["img"] is None
 
 
-@settings(same, max_examples=200)
+@same
 @given(boxes(300, 40), st.integers(0, 40))
 def test_outlined_crops(box: tuple[int, int, int, int], slant: int) -> None:
     """What lies outside a slanted outline is white, as in `CropByBoxes`, but for pixels on the line itself."""
@@ -108,7 +108,7 @@ def test_outlined_crops(box: tuple[int, int, int, int], slant: int) -> None:
     assert (ours != theirs).any(axis=2).sum() <= y1 - y0
 
 
-@settings(same, max_examples=200)
+@same
 @given(st.integers(0, 2**32 - 1), st.integers(0, 4), st.integers(150, 255))
 def test_formula_margins(seed: int, specks: int, paper: int) -> None:
     """A formula's crop loses the same margin as in `crop_margin`."""
