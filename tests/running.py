@@ -46,16 +46,16 @@ async def gateway(*vlm_urls: str, wait: bool = True, **settings: Any) -> AsyncIt
     chosen = Settings(**{"layout_detector": "whole-page", "cache_mb": 0, "vlm_urls": ",".join(vlm_urls), **settings})
     admission = admission_of(chosen)
     async with open_service(chosen) as service:
-        listener = socket.create_server(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
         server = Server(configuration(service, admission))
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(server.serve, [listener])
-            if wait:
-                await service.wait_until_ready(20)
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
-                yield Gateway(http, port, service, admission, server)
-            server.should_exit = True
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = int(listener.getsockname()[1])
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(server.serve, [listener])
+                if wait:
+                    await service.wait_until_ready(20)
+                async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+                    yield Gateway(http, port, service, admission, server)
+                server.should_exit = True
 
 
 def lines(response: httpx.Response) -> list[dict[str, Any]]:

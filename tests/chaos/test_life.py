@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from tempfile import mkdtemp
 
 import anyio
 import child_processes
@@ -55,7 +56,11 @@ def command(pid: int) -> bytes:
 
 async def test_sigterm_under_load_answers_everyone() -> None:
     """Whoever is being served is served to the end, whoever comes later is told 503 or finds nobody; the exit is 0."""
-    async with Standin() as vlm, service(vlm, DRAIN_S="20") as (url, _, process), anyio.create_task_group() as tasks:
+    async with (
+        Standin() as vlm,
+        service(vlm, DRAIN_S="20", VLM_MAX_IN_FLIGHT="32", REQUEST_TIMEOUT_S="60") as (url, _, process),
+        anyio.create_task_group() as tasks,
+    ):
         async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False, verify=False) as http:
             await until(lambda: reads(http), "the start")
             vlm.fail(hang=True)
@@ -116,11 +121,10 @@ def may_mount() -> bool:
 
 
 @pytest.mark.skipif(not may_mount(), reason="needs the right to mount")
-async def test_a_full_disk_does_not_stop_the_reading(tmp_path: Path) -> None:
+async def test_a_full_disk_does_not_stop_the_reading() -> None:
     """With no byte left where the logs go, documents are read, the gateway is started again when it dies, and the exit
     is 0; documents never touch the disk."""
-    small = tmp_path / "small"
-    small.mkdir()
+    small = Path(mkdtemp(prefix="small-"))
     await anyio.run_process(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)])
     try:
         async with (
@@ -139,6 +143,7 @@ async def test_a_full_disk_does_not_stop_the_reading(tmp_path: Path) -> None:
             await until(lambda: reads(http), "the gateway's return on a full disk")
     finally:
         await anyio.run_process(["umount", "--lazy", str(small)])
+        await anyio.Path(small).rmdir()
 
 
 def held(gateway: Serving) -> dict[str, int]:
@@ -193,20 +198,21 @@ async def test_of_200_callers_gone_at_random_moments_nothing_runs_on(figures: Ca
     chance = random.Random(1)
     documents_of = (PNG, documents.tiff(["a", "b", "c"], (300, 300)), documents.pdf(["d"] * 4, (100, 100)))
     headers = ({}, {"accept": "application/x-ndjson"})
-    moments = [chance.uniform(0, 4) for _ in range(200)]
+    scopes = [anyio.CancelScope() for _ in range(200)]
     async with Standin() as vlm, gateway(vlm.url) as running:
         vlm.sequences, vlm.token_s = 4, 0.2
 
-        async def leave(moment: float) -> None:
-            async with httpx.AsyncClient(
-                base_url=running.http.base_url, timeout=30, trust_env=False, verify=False
-            ) as http:
-                with anyio.move_on_after(moment):
+        async def leave(scope: anyio.CancelScope) -> None:
+            async with httpx.AsyncClient(base_url=running.http.base_url, timeout=30, verify=False) as http:
+                with scope:
                     await http.post("/ocr", content=chance.choice(documents_of), headers=chance.choice(headers))
 
         async with anyio.create_task_group() as tasks:
-            for moment in moments:
-                tasks.start_soon(leave, moment)
+            for scope in scopes:
+                tasks.start_soon(leave, scope)
+            await vlm.until(lambda: vlm.in_flight >= 4)
+            for scope in scopes:
+                scope.deadline = anyio.current_time() + chance.uniform(0, 3)
         await anyio.sleep(2)
         assert vlm.in_flight == 0
         gone = sum(asked.outcome == "gone" for asked in vlm.requests)
