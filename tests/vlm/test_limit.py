@@ -113,6 +113,7 @@ async def until_fewer_seats(recognizer: Recognizer, below: int) -> None:
         tasks.cancel_scope.cancel()
 
 
+@pytest.mark.alone
 async def test_a_recogniser_follows_what_the_backend_says_of_its_queue(vlm: Standin) -> None:
     """The queue is in `/metrics`, and the seats become fewer."""
     vlm.sequences, vlm.token_s = 8, 0.002
