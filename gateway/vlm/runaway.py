@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from gateway.vlm.counting import first_copy
+
 _STEP: Final = 32
 """Characters between two looks, and of the answer's end that is looked for further up."""
 
@@ -24,6 +26,13 @@ _SIGNS: Final = 1200
 _ROWS: Final = 100
 _CELLS: Final = 80
 """Equal cells without an end of the row."""
+
+_COUNTED: Final = 200
+"""Copies that are numbered and equal otherwise; no page has so many lines."""
+
+_COUNTED_END: Final = 16_000
+"""Characters of the answer's end in which they are counted, and between two such looks."""
+_COUNTED_STEP: Final = 1000
 
 _GUESSES: Final = 4
 
@@ -42,6 +51,8 @@ class Runaway:
         """What came."""
         self._words = int(_WORDS * patience)
         self._next = min(self._words, _SIGNS)
+        self._copies = int(_COUNTED * patience)
+        self._next_count = 5 * self._copies
 
     def feed(self, piece: str) -> bool:
         """Take what came next; True as soon as the answer runs away. Costs a look at the last 1,000 characters for
@@ -50,7 +61,13 @@ class Runaway:
         if len(self.text) < self._next:
             return False
         self._next = len(self.text) + _STEP
-        return any(self._endless(period) for period in _periods(self.text))
+        return any(self._endless(period) for period in _periods(self.text)) or self._counts()
+
+    def _counts(self) -> bool:
+        if len(self.text) < self._next_count:
+            return False
+        self._next_count = len(self.text) + _COUNTED_STEP
+        return first_copy(self.text[-_COUNTED_END:], self._copies) is not None
 
     def trimmed(self) -> str:
         """The text up to the end of the first copy of what it ends with; a word or a tag is not cut in two."""
@@ -60,7 +77,8 @@ class Runaway:
                 in_tag = self.text.rfind("<", 0, end) > self.text.rfind(">", 0, end)
                 rest = (_REST_OF_TAG if in_tag else _REST_OF_WORD).match(self.text, end)
                 return self.text[: rest.end() if rest and rest.end() - end < period else end].rstrip()
-        return self.text
+        until = first_copy(self.text, self._copies)
+        return self.text if until is None else self.text[:until].rstrip()
 
     def _endless(self, period: int) -> bool:
         """Whether the copies of the last `period` characters are too many."""

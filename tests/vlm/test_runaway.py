@@ -49,6 +49,40 @@ def test_a_hundred_equal_rows_are_noticed(row: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "unit",
+    [
+        "{}. The amount of the year\n",
+        "{} foo ",
+        "<fcel>{}<fcel>0,00<ecel><nl>",
+        "{0}.2 Section {0} of the rules, 2024; ",
+    ],
+)
+def test_a_unit_that_only_counts_is_noticed_and_trimmed_to_one_copy(unit: str) -> None:
+    """Hundreds of numbered copies are the model's and not the page's; the numbers keep them from being equal."""
+    answer = noticed("Contents of 3 parts: " + "".join(unit.format(number) for number in range(7, 1500)))
+    assert answer is not None and answer.trimmed() == ("Contents of 3 parts: " + unit.format(7)).rstrip()
+    assert len(answer.text) < 230 * len(unit) + 1500
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"{number}. A4 paper, 80 g, white\n" for number in range(1, 190)),
+        "".join(f"{number}. Pos. {number * 7919 % 1000} of the order\n" for number in range(1, 900)),
+        "".join(f"<fcel>{number}<fcel>{number * 31 % 97},00<nl>" for number in range(1, 500)),
+        "".join(f"<fcel>{number // 3}<fcel>text {number % 3}<nl>" for number in range(1, 500)),
+        " ".join(str(number) for number in range(1, 1500)),
+        "".join(f"{number} {number + 1} {number + 2} {number + 3}\n" for number in range(1, 1500, 4)),
+        "".join(f"<fcel>{number}<fcel>{number + 1}<fcel>{number + 2}<nl>" for number in range(1, 1200, 3)),
+    ],
+    ids=lambda text: text[:24],
+)
+def test_numbered_lists_and_tables_are_left_alone(text: str) -> None:
+    """Their texts or their other numbers differ, or they are not longer than a page."""
+    assert noticed(text, 40) is None
+
+
+@pytest.mark.parametrize(
     "text",
     [
         ("<fcel>0,00" * 10 + "<nl>") * 30,
