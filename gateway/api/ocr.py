@@ -18,7 +18,7 @@ from gateway.api.exchange import Answer, Exchange
 from gateway.api.health import Health
 from gateway.api.problems import request_id_of
 from gateway.assemble import document_markdown
-from gateway.document import PageResult
+from gateway.document import Options, PageResult
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.intake.fetch import Fetcher
 from gateway.pipeline import Pipeline, Run, over_pages
@@ -70,10 +70,11 @@ class Call:
                 await self._stream(run, send)
                 return
             self._pages.extend([page async for page in run.pages])
-        self._pages = await anyio.to_thread.run_sync(over_pages, self._pages, submission.options)
-        await _whole(send, await anyio.to_thread.run_sync(self._body, run.layout), self._media)
+        body = await anyio.to_thread.run_sync(self._body, run.layout, submission.options)
+        await _whole(send, body, self._media)
 
-    def _body(self, layout: str) -> bytes:
+    def _body(self, layout: str, options: Options) -> bytes:
+        self._pages = over_pages(self._pages, options)
         if self._media == MARKDOWN:
             return document_markdown([page.markdown for page in self._pages]).encode("utf-8", "replace")
         model = {"layout": layout, "vlm": self._dialect.vlm}
