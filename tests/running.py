@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 import httpx
+from living import send_at_once
 
 from gateway.api.admission import Admission
 from gateway.app import Service, open_service
@@ -48,6 +49,7 @@ async def gateway(*vlm_urls: str, wait: bool = True, **settings: Any) -> AsyncIt
     async with open_service(chosen) as service:
         server = Server(configuration(service, admission))
         with socket.create_server(("127.0.0.1", 0)) as listener:
+            send_at_once(listener)
             port = int(listener.getsockname()[1])
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(server.serve, [listener])

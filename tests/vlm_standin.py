@@ -24,7 +24,7 @@ from typing import Any, Self
 
 import anyio
 import uvicorn
-from living import free_port
+from living import free_port, send_at_once
 
 MODEL = "PaddleOCR-VL-1.5-0.9B"
 
@@ -138,6 +138,7 @@ class Standin:
     # ---- the server's life
     def start(self) -> None:
         listener = socket.create_server(("127.0.0.1", self.port), backlog=512)
+        send_at_once(listener)
         config = uvicorn.Config(self._app, interface="asgi3", log_level="critical", lifespan="off")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=asyncio.run, args=(self._serve(listener),), daemon=True)
