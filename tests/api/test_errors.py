@@ -198,7 +198,7 @@ async def test_a_full_house_is_429() -> None:
 
 async def test_a_request_whose_time_is_over_is_504_and_leaves_the_backend() -> None:
     """The deadline ends the request, and its region at the backend with it."""
-    async with Standin() as vlm, gateway(vlm.url, request_timeout_s=1) as running:
+    async with Standin() as vlm, gateway(vlm.url, request_timeout_s=3) as running:
         vlm.fail(hang=True)
         assert problem(await running.ocr(PNG)) == (504, "deadline_exceeded")
         await vlm.until(lambda: vlm.in_flight == 0)
@@ -208,7 +208,7 @@ async def test_a_request_whose_time_is_over_is_504_and_leaves_the_backend() -> N
 
 async def test_a_slow_body_ends_with_the_deadline() -> None:
     """A caller that never finishes its body does not keep its place for ever."""
-    async with Standin() as vlm, gateway(vlm.url, request_timeout_s=1) as running:
+    async with Standin() as vlm, gateway(vlm.url, request_timeout_s=3) as running:
         async with await anyio.connect_tcp("127.0.0.1", running.port) as stream:
             await stream.send(b"POST /ocr HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc")
             answer = await stream.receive()
