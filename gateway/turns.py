@@ -92,11 +92,12 @@ class Turns:
             begun = anyio.current_time()
             await self._wait(party, share)
             waited = anyio.current_time() - begun
-            tally.request().waited(self._queue or "", waited)
-        if self._seconds is not None:
-            self._seconds.observe(waited)
         place = Place(self, share, waited)
         try:
+            if waited:
+                tally.request().waited(self._queue or "", waited)
+            if self._seconds is not None:
+                self._seconds.observe(waited)
             yield place
         finally:
             self._take(share, -place.size)
