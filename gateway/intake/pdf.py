@@ -7,12 +7,16 @@ import math
 import mmap
 import os
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pypdfium2
 from pypdfium2 import raw
 
 from gateway.errors import BadDocument, EncryptedDocument, TooManyPixels
+from gateway.intake.scan import Scans, fill
+
+if TYPE_CHECKING:  # what is drawn by PDFium does without
+    from numpy.typing import NDArray
 
 POINTS_PER_INCH = 72
 
@@ -29,6 +33,7 @@ class Pdf:
         if not handle:
             raise _load_error(raw.FPDF_GetLastError())
         self._pdf = pypdfium2.PdfDocument(handle)
+        self._scans = Scans(path)
         self._pdf.init_forms()  # before any page is touched, or filled-in fields stay blank
         self.count = len(self._pdf)
         if self.count < 1:
@@ -39,6 +44,10 @@ class Pdf:
         try:
             width, height = page.get_size()
             scale = _scale(width, height, dpi, max_pixels)
+            size = math.ceil(width * scale), math.ceil(height * scale)
+            if (scan := self._scans.pixels(page, *size)) is not None:
+                _copy(scan, *size, out_path)
+                return *size, 0
             bitmap = page.render(scale=scale, rev_byteorder=True, bitmap_maker=_Canvas(out_path))
             drawn = bitmap.width, bitmap.height, 0
             bitmap.close()
@@ -58,11 +67,22 @@ class _Canvas:
 
     def __call__(self, width: int, height: int, **bitmap_format: Any) -> pypdfium2.PdfBitmap:
         size = width * height * 3
-        with open(self._out_path, "r+b") as out:
-            if out.seek(0, os.SEEK_END) < size:
-                out.truncate(size)
-            buffer = (ctypes.c_ubyte * size).from_buffer(mmap.mmap(out.fileno(), size))
+        buffer = (ctypes.c_ubyte * size).from_buffer(_mapped(self._out_path, size))
         return pypdfium2.PdfBitmap.new_native(width, height, buffer=buffer, **bitmap_format)
+
+
+def _copy(scan: NDArray[Any], width: int, height: int, out_path: str) -> None:
+    import numpy as np
+
+    size = width * height * 3
+    fill(np.frombuffer(_mapped(out_path, size), np.uint8).reshape(height, width, 3), scan)
+
+
+def _mapped(out_path: str, size: int) -> mmap.mmap:
+    with open(out_path, "r+b") as out:
+        if out.seek(0, os.SEEK_END) < size:
+            out.truncate(size)
+        return mmap.mmap(out.fileno(), size)
 
 
 def _scale(width: float, height: float, dpi: int, max_pixels: int) -> float:
