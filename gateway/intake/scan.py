@@ -103,13 +103,9 @@ def _only_picture(page: pypdfium2.PdfPage, width: int, height: int) -> pypdfium2
         return None
     for index in range(raw.FPDFPage_CountObjects(page)):
         thing = raw.FPDFPage_GetObject(page, index)
-        kind = raw.FPDFPageObj_GetType(thing)
-        if kind == raw.FPDF_PAGEOBJ_TEXT:
-            if raw.FPDFTextObj_GetTextRenderMode(thing) != raw.FPDF_TEXTRENDERMODE_INVISIBLE:
-                return None
-        elif kind == raw.FPDF_PAGEOBJ_IMAGE and found is None:
+        if raw.FPDFPageObj_GetType(thing) == raw.FPDF_PAGEOBJ_IMAGE and found is None:
             found = thing
-        else:
+        elif not _is_unseen(thing):
             return None
     if found is None or raw.FPDFPageObj_HasTransparency(found) or raw.FPDFPageObj_CountMarks(found) != 0:
         return None
@@ -117,6 +113,17 @@ def _only_picture(page: pypdfium2.PdfPage, width: int, height: int) -> pypdfium2
         return None
     shown = pypdfium2.PdfObject(found, page=page, pdf=page.pdf)
     return shown if _covers(page, shown, width, height) else None
+
+
+def _is_unseen(thing: raw.FPDF_PAGEOBJECT) -> bool:
+    """Whether it is invisible text, or a form of nothing else: how text recognition leaves its words."""
+    kind = raw.FPDFPageObj_GetType(thing)
+    if kind == raw.FPDF_PAGEOBJ_FORM:
+        count = raw.FPDFFormObj_CountObjects(thing)
+        return count >= 0 and all(_is_unseen(raw.FPDFFormObj_GetObject(thing, index)) for index in range(count))
+    if kind != raw.FPDF_PAGEOBJ_TEXT:
+        return False
+    return bool(raw.FPDFTextObj_GetTextRenderMode(thing) == raw.FPDF_TEXTRENDERMODE_INVISIBLE)
 
 
 def _covers(page: pypdfium2.PdfPage, shown: pypdfium2.PdfImage, width: int, height: int) -> bool:

@@ -90,10 +90,13 @@ MASK = (
     b"stream\n\x40\nendstream"
 )
 
-FORM = (
-    b"<</Type/XObject/Subtype/Form/BBox[0 0 150 150]/Resources<</XObject<</I 6 0 R>>>>/Length %d>>"
-    b"stream\n%b\nendstream" % (len(Q), Q)
-)
+
+def form(content: bytes) -> bytes:
+    return (
+        b"<</Subtype/Form/BBox[0 0 150 150]/Resources<</Font<</F1 3 0 R>>/XObject<</I 6 0 R>>>>/Length %d>>"
+        b"stream\n%b\nendstream" % (len(content), content)
+    )
+
 
 SCANS = {
     "colour": page(RGB_OBJECT),
@@ -102,6 +105,7 @@ SCANS = {
     "an array of filters": page(RGB_OBJECT.replace(b"/Filter/DCTDecode", b"/Filter [ /DCTDecode ]")),
     "hidden text": page(RGB_OBJECT, Q + HIDDEN),
     "hidden text below": page(RGB_OBJECT, HIDDEN + b" " + Q),
+    "hidden text in a form": page(RGB_OBJECT, Q + b" /J Do", more=(form(HIDDEN),)),
     "two matrices": page(RGB_OBJECT, b"q .5 0 0 .5 0 0 cm 400 0 0 600 0 0 cm /I Do Q"),
     "an offset of the box": page(RGB_OBJECT, b"q 200 0 0 300 10 20 cm /I Do Q", box="[10 20 210 320]"),
     "a crop box": page(RGB_OBJECT, b"q 200 0 0 300 10 20 cm /I Do Q", "/CropBox[10 20 210 320]", box="[0 0 500 500]"),
@@ -153,7 +157,8 @@ OTHERS = {
         image_object(b""), b"q 200 0 0 300 0 0 cm BI /W 400 /H 600 /BPC 8 /CS /RGB /F /DCT ID " + RGB + b" EI Q"
     ),
     "a picture without data": page(image_object(b"")),
-    "a form": page(RGB_OBJECT, b"/J Do", more=(FORM,)),
+    "a form": page(RGB_OBJECT, b"/J Do", more=(form(Q),)),
+    "text that shows in a form": page(RGB_OBJECT, Q + b" /J Do", more=(form(HIDDEN.replace(b"3 Tr", b"0 Tr")),)),
     "a clip": page(RGB_OBJECT, b"q 20 20 100 100 re W n 200 0 0 300 0 0 cm /I Do Q"),
     "a clip by text": page(RGB_OBJECT, b"q BT 7 Tr /F1 90 Tf 20 90 Td (clip) Tj ET 200 0 0 300 0 0 cm /I Do Q"),
     "half clear": page(RGB_OBJECT, b"/G gs " + Q, resources=STATE % "/ca .5"),
