@@ -30,9 +30,13 @@ _MARK_BYTES, _MARK_AT = 64, 4096  # what pictures are known by: their first byte
 _PLAIN = re.compile(
     rb"\s*<<(?:\s*(?:/Type\s*/XObject|/Subtype\s*/Image|/Name\s*/\w+|/(?:Width|Height)\s+\d+|/BitsPerComponent\s+8"
     rb"|/Interpolate\s+(?:true|false)|/Length\s+\d+(?:\s+\d+\s+R)?|/Metadata\s+\d+\s+\d+\s+R"
-    rb"|/ColorSpace\s*/Device(?:RGB|Gray)|/Filter\s*(?:/DCTDecode|\[\s*/DCTDecode\s*\]))(?=[\s/>]))*\s*>>\s*"
+    rb"|/ColorSpace\s*/Device(?:RGB|Gray)|/Filter\s*(?:/DCTDecode|\[\s*/DCTDecode\s*\])"
+    rb"|/DecodeParms\s*<<(?:\s*/(?:Predictor|Colors|Columns|BitsPerComponent)\s+\d+)*\s*>>)(?=[\s/>]))*\s*>>\s*"
 )
-"""All that such a picture's dictionary may hold: no mask, no own range of values, no layer that may be hidden."""
+"""All that such a picture's dictionary may hold: no mask, no own range of values, no layer that may be hidden.
+
+The parameters are those that tesseract writes; for a JPEG they mean nothing.
+"""
 
 _COLOURS = {raw.FPDF_COLORSPACE_DEVICEGRAY: ("Gray",), raw.FPDF_COLORSPACE_DEVICERGB: ("YCbCr", "RGB")}
 

@@ -103,6 +103,7 @@ SCANS = {
     "grey": page(image_object(jpeg(scanned().convert("L")), entries="/ColorSpace/DeviceGray")),
     "no subsampling": page(image_object(jpeg(scanned(), subsampling=0))),
     "an array of filters": page(RGB_OBJECT.replace(b"/Filter/DCTDecode", b"/Filter [ /DCTDecode ]")),
+    "idle parameters": page(RGB_OBJECT.replace(b"/Length", b"/DecodeParms<</Predictor 1 /Colors 3>>/Length")),
     "hidden text": page(RGB_OBJECT, Q + HIDDEN),
     "hidden text below": page(RGB_OBJECT, HIDDEN + b" " + Q),
     "hidden text in a form": page(RGB_OBJECT, Q + b" /J Do", more=(form(HIDDEN),)),
@@ -133,6 +134,7 @@ OTHERS = {
         RGB_OBJECT, more=(RGB_OBJECT.replace(b"/Length", b"/SMask 8 0 R/Length"), MASK)
     ),
     "inverted": page(RGB_OBJECT.replace(b"/Length", b"/Decode[1 0 1 0 1 0]/Length")),
+    "other colours in the JPEG": page(RGB_OBJECT.replace(b"/Length", b"/DecodeParms<</ColorTransform 0>>/Length")),
     "hidden layer": page(RGB_OBJECT.replace(b"/Length", b"/OC 7 0 R/Length"), more=(b"<</Type/OCG/Name(a)>>",)),
     "CMYK": page(CMYK),
     "grey that is said to be colour": page(image_object(jpeg(scanned().convert("L")))),
