@@ -28,6 +28,7 @@ from PIL import Image
 
 from gateway.document import AS_THE_TASK_DOES, Recognition, Sampling, Task
 from gateway.errors import BackendError, RegionFailed
+from gateway.turns import Party
 from gateway.vlm.client import Recognizer
 from gateway.vlm.monitor import Monitor
 
@@ -169,6 +170,16 @@ async def check_pages(recognizer: Recognizer, monitor: Monitor, files: list[str]
         verdict(Path(file).name, len(read) == BANDS and len({r.text for r in read}) > 1, seen)
         say(f"     {read[0].text[:70] if read else ''}")
     say(f"     mm_processor_kwargs {'taken' if monitor.backends[0].takes_pixels else 'refused, left out'}")
+
+
+async def check_priority(recognizer: Recognizer, monitor: Monitor, crop: bytes, verdict: Verdict) -> None:
+    """A document that may wait is read whether or not the server schedules by priority."""
+    try:
+        read = await recognizer.read(lambda: crop, Task.OCR, party=Party(1))
+        taken = "taken" if monitor.backends[0].takes_priority else "refused, left out"
+        verdict("a crop of a batch", bool(read.text), f"read, priority {taken}")
+    except (BackendError, RegionFailed) as exc:
+        verdict("a crop of a batch", False, exc)
 
 
 async def check_crops(recognizer: Recognizer, verdict: Verdict) -> None:
@@ -316,6 +327,7 @@ async def direct(front: Front, files: list[str], verdict: Verdict) -> None:
         verdict("ready", ready, f"after {time.monotonic() - began:.0f} s, {monitor.states[0]}")
         crops = bands(files[0])
         await check_pages(recognizer, monitor, files, verdict)
+        await check_priority(recognizer, monitor, crops[0], verdict)
         await check_crops(recognizer, verdict)
         await check_limits(front, recognizer, verdict)
         await check_idle(recognizer, crops, verdict)
@@ -365,6 +377,7 @@ async def with_its_cache(front: Front, files: list[str], verdict: Verdict) -> No
     ):
         tasks.start_soon(monitor.run)
         await until_ready(monitor)
+        await check_priority(recognizer, monitor, bands(files[0])[0], verdict)
         for _ in range(2):
             await read_all(recognizer, [OVER_WINDOW], OVER)
         failed = failures(await read_all(recognizer, bands(files[0])))
@@ -421,7 +434,8 @@ def main() -> int:
             anyio.run(direct, front, args.pages, verdict)
             front.restart("--api-key", "secret")
             anyio.run(guarded, front, args.pages, verdict)
-            front.restart(*(["--trust-request-mm-kwargs"] if args.version == "33" else []), cache_gb=4)
+            trusted = ["--trust-request-mm-kwargs"] if args.version == "33" else []
+            front.restart(*trusted, "--scheduling-policy", "priority", cache_gb=4)
             anyio.run(with_its_cache, front, args.pages, verdict)
     finally:
         front.kill()
