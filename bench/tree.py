@@ -56,7 +56,7 @@ class Watch:
     """Measures a tree over the body of a `with`: `cpu` seconds, `peak` and `before` in MB, and `others`, the cores that
     processes outside of the trees of `root` and `ours` kept busy meanwhile."""
 
-    def __init__(self, root: int, ours: Sequence[int] = (), every: float = 0.25) -> None:
+    def __init__(self, root: int, ours: Sequence[int] = (), every: float = 0.5) -> None:
         self._root, self._ours, self._every = root, ours, every
         self.others = 0.0
         self._stop = threading.Event()

@@ -98,11 +98,11 @@ class Settings(BaseSettings):
     )
     otel_service_name: str = Field("paddleocr-vl-service", description="Name of the service in its traces")
     otel_traces_sampler: Sampler = Field(
-        "parentbased_always_on",
+        "parentbased_traceidratio",
         description="Which requests are traced: `always_on`, `always_off`, `traceidratio`, or as their caller's trace "
         "says and these for the others: `parentbased_always_on`, `parentbased_always_off`, `parentbased_traceidratio`",
     )
-    otel_traces_sampler_arg: float = Field(1, ge=0, le=1, description="The part that `traceidratio` takes")
+    otel_traces_sampler_arg: float = Field(0.1, ge=0, le=1, description="The part that `traceidratio` takes")
 
     fetch_allow_hosts: Words = Field((), description="Private hosts, addresses or networks that URL input may reach")
     s3_endpoint_url: str = Field("", description="Object store for `s3://` input; the usual `AWS_*` give the rest")

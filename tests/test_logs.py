@@ -139,7 +139,9 @@ async def test_an_error_and_a_caller_that_leaves_are_outcomes(logged: Start) -> 
 async def test_the_line_names_its_trace(logged: Start) -> None:
     """With tracing on, from the log to the trace and back."""
     with Collector() as collector:
-        async with logged(OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_BSP_SCHEDULE_DELAY="100") as gateway:
+        async with logged(
+            OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_TRACES_SAMPLER="always_on", OTEL_BSP_SCHEDULE_DELAY="100"
+        ) as gateway:
             await gateway.http.post("/ocr", content=PNG, headers={"x-request-id": "mine"})
             summary = await gateway.summary("mine")
             while not collector.named("POST /ocr"):  # noqa: ASYNC110

@@ -33,7 +33,10 @@ def lineage(collector: Collector, span: Span) -> list[str]:
 
 async def test_a_document_shows_every_stage_under_its_page(collector: Collector) -> None:
     """One trace of two pages: each has its stages, its region and the attempt at it, and health polls have no span."""
-    async with Standin() as vlm, gateway(vlm.url, otel_exporter_otlp_endpoint=collector.url) as running:
+    async with (
+        Standin() as vlm,
+        gateway(vlm.url, otel_exporter_otlp_endpoint=collector.url, otel_traces_sampler="always_on") as running,
+    ):
         await running.http.get("/health")
         answer = await running.ocr(documents.pdf(["one", "two"]), {"x-request-id": "mine"}, language="ru")
         assert answer.status_code == 200
@@ -63,7 +66,10 @@ async def test_a_document_shows_every_stage_under_its_page(collector: Collector)
 
 async def test_a_callers_trace_goes_on(collector: Collector) -> None:
     """`traceparent` and `tracestate` of the caller lead to the VLM; one that is none begins a new trace."""
-    async with Standin() as vlm, gateway(vlm.url, otel_exporter_otlp_endpoint=collector.url) as running:
+    async with (
+        Standin() as vlm,
+        gateway(vlm.url, otel_exporter_otlp_endpoint=collector.url, otel_traces_sampler="always_on") as running,
+    ):
         await running.ocr(PNG, {"traceparent": CALLER, "tracestate": "shop=7"})
         await running.ocr(PNG, {"traceparent": "00-nonsense"})
         first, second = vlm.requests
@@ -76,7 +82,10 @@ async def test_a_callers_trace_goes_on(collector: Collector) -> None:
 
 async def test_a_failed_region_tells_why(collector: Collector) -> None:
     """Its span and those of its attempts are errors with the cause; the request, which has an answer, is none."""
-    async with Standin() as vlm, gateway(vlm.url, otel_exporter_otlp_endpoint=collector.url) as running:
+    async with (
+        Standin() as vlm,
+        gateway(vlm.url, otel_exporter_otlp_endpoint=collector.url, otel_traces_sampler="always_on") as running,
+    ):
         vlm.fail(status=500, message="out of luck", times=4)
         answer = await running.ocr(PNG)
     assert answer.json()["status"] == "partial"
@@ -93,7 +102,10 @@ async def test_a_failed_region_tells_why(collector: Collector) -> None:
 
 async def test_errors_of_a_request_are_on_its_span(collector: Collector) -> None:
     """A service that cannot read is an error with its code; a caller's own mistake is none."""
-    async with Standin() as vlm, gateway(vlm.url, otel_exporter_otlp_endpoint=collector.url) as running:
+    async with (
+        Standin() as vlm,
+        gateway(vlm.url, otel_exporter_otlp_endpoint=collector.url, otel_traces_sampler="always_on") as running,
+    ):
         answers = [await running.ocr(b"nothing that is known"), await running.ocr(PNG, priority="no such")]
         vlm.health = 500
         await running.service.monitor.probe()
@@ -141,7 +153,10 @@ async def test_a_collector_that_is_away_harms_nobody(caplog: pytest.LogCaptureFi
     caplog.set_level(logging.INFO)
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    async with Standin() as vlm, gateway(vlm.url, otel_exporter_otlp_endpoint=url) as running:
+    async with (
+        Standin() as vlm,
+        gateway(vlm.url, otel_exporter_otlp_endpoint=url, otel_traces_sampler="always_on") as running,
+    ):
         answers = [await running.ocr(PNG) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200] * 3
     complaints = [record for record in caplog.records if record.levelno >= logging.WARNING]
