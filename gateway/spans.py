@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from gateway.errors import GatewayError
-from gateway.traces import Attribute, Kind, Sampler, Span
+from gateway.traces import NOBODY, Attribute, Kind, Sampler, Span
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,10 @@ class Tracing:
 
     def span(self, name: str, kind: Kind, attributes: Mapping[str, Attribute], parent: Context | None = None) -> Span:
         """A child of the span around this, or of the one in `parent`."""
+        if parent is None:
+            around = trace.get_current_span().get_span_context()
+            if around.is_valid and not around.trace_flags.sampled:  # every sampler leaves out its children too
+                return NOBODY
         return _Live(self._tracer.start_span(name, parent, _KINDS[kind], attributes))
 
     def request(self, name: str, headers: Mapping[str, str], attributes: Mapping[str, Attribute]) -> Span:

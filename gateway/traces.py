@@ -57,18 +57,20 @@ class Span:
         return None
 
 
-_NOBODY = Span()
+NOBODY = Span()
+"""What nobody looks at."""
+
 _tracing: Tracing | None = None
 
 
 def span(name: str, kind: Kind = "INTERNAL", **attributes: Attribute) -> Span:
     """A span for the body of the `with`, a child of the one around it."""
-    return _NOBODY if _tracing is None else _tracing.span(name, kind, attributes)
+    return NOBODY if _tracing is None else _tracing.span(name, kind, attributes)
 
 
 def request(name: str, headers: Mapping[str, str], **attributes: Attribute) -> Span:
     """The span of a request that came in; it goes on with its caller's trace (W3C `traceparent`, `tracestate`)."""
-    return _NOBODY if _tracing is None else _tracing.request(name, headers, attributes)
+    return NOBODY if _tracing is None else _tracing.request(name, headers, attributes)
 
 
 def headers() -> dict[str, str]:
