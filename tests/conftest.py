@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,9 @@ import pytest
 from gateway.settings import keep_libraries_quiet
 
 keep_libraries_quiet()
+# a run in the background or under nohup ignores these, and what it starts would ignore them too
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 FIGURES = "figures"
 
