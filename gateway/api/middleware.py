@@ -81,7 +81,7 @@ def _polls(scope: Scope) -> bool:
 
 def _span(scope: Scope, headers: Headers) -> traces.Span:
     if _polls(scope):
-        return traces.Span()
+        return traces.NOBODY
     return traces.request("HTTP", headers, **{"http.request.method": scope["method"], "url.path": _path(scope)})
 
 
