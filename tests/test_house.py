@@ -22,7 +22,7 @@ LAYERS = {
 ALONE = {"intake", "layout", "vlm", "regions", "assemble", "cpu_backend", "listener", "follow"}
 HOMES = {
     "fastapi": {"api", "app"}, "starlette": {"api", "app"}, "uvicorn": {"connection", "serve", "commands"},
-    "httpx": {"vlm", "intake"}, "aiohttp": {"vlm"}, "boto3": {"intake"},
+    "httpx": {"intake"}, "httptools": {"vlm"}, "boto3": {"intake"},
     "paddlex": {"layout"}, "rapidocr": {"layout", "cpu_backend"}, "rapid_layout": {"layout"},
     "opentelemetry": {"spans", "traces"},
     "docx": {"assemble"}, "latex2mathml": {"assemble"}, "mathml2omml": {"assemble"},

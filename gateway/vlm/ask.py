@@ -6,15 +6,14 @@ import random
 import time
 from dataclasses import dataclass
 
-import aiohttp
-
 from gateway import metrics, traces
 from gateway.document import Recognition, Sampling, Task
-from gateway.vlm import refusals, stream, wire
+from gateway.vlm import refusals, wire
 from gateway.vlm.backends import Backend
 from gateway.vlm.runaway import Runaway
 from gateway.vlm.setbacks import PixelsRefused, PriorityRefused
-from gateway.vlm.transport import payload, translated, whole
+from gateway.vlm.stream import Answer
+from gateway.vlm.transport import Transport
 
 _STREAMED = 3
 """Pieces of an answer from which it counts as streamed; a backend may read a crop and then stream the whole text."""
@@ -34,7 +33,7 @@ class Crop:
     """Lower ones go first where the backend schedules by it."""
 
 
-async def ask(http: aiohttp.ClientSession, backend: Backend, model: str, crop: Crop, span: traces.Span) -> Recognition:
+async def ask(http: Transport, backend: Backend, model: str, crop: Crop, span: traces.Span) -> Recognition:
     """What the backend reads; the connection is closed as soon as the answer runs away. `span` is the one around this.
 
     Raises `Setback` where another attempt may do, and what `refusals.check` raises.
@@ -50,7 +49,7 @@ async def ask(http: aiohttp.ClientSession, backend: Backend, model: str, crop: C
 
 
 async def _complete(
-    http: aiohttp.ClientSession,
+    http: Transport,
     backend: Backend,
     model: str,
     crop: Crop,
@@ -62,29 +61,27 @@ async def _complete(
     body = wire.request(model, crop.task, crop.picture, crop.sampling, pixels=pixels, priority=priority, stream=True)
     # vLLM 0.10.2 can stop for good over two live requests of one id: every attempt has its own
     request_id = f"{random.getrandbits(128):032x}"  # no secret, and asking the system for one takes 27 µs
-    headers = {"content-type": "application/json", "content-length": str(len(body)), "x-request-id": request_id}
+    headers = {"x-request-id": request_id}
     if crop.language:
         headers["content-language"] = crop.language
     headers |= traces.headers()
     span.set(request_id=request_id)
     url = f"{backend.url}/chat/completions"
     began, first, times = time.monotonic(), 0.0, 0
+    text = Answer(Runaway(crop.patience))
 
-    def heard() -> None:
+    def heard(piece: bytes) -> bool:
         nonlocal first, times
         backend.heard()
         first, times = first or backend.heard_at, times + 1
+        return text.feed(piece)
 
-    with translated():
-        async with http.post(url, data=payload(body), headers=headers, allow_redirects=False) as response:
-            span.set(**{"http.response.status_code": response.status})
-            if response.status == 200 and response.content_type == "text/event-stream":
-                pieces = response.content.iter_any()
-                recognition = await stream.read(pieces, Runaway(crop.patience), heard)
-                if times >= _STREAMED:
-                    backend.streamed(first - began, time.monotonic() - began)
-                return _counted(recognition)
-            answer = await whole(response)
+    answer = await http.post(url, body, headers, heard)
+    span.set(**{"http.response.status_code": answer.status})
+    if answer.streamed:
+        if times >= _STREAMED:
+            backend.streamed(first - began, time.monotonic() - began)
+        return _counted(text.recognition())
     refusals.check(answer, model, request_id, pixels=pixels, priority=priority)
     return _counted(wire.completion(answer.content))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 
-import aiohttp
 import anyio
 
 from gateway import tally
@@ -16,6 +15,7 @@ from gateway.vlm.backends import Backend
 from gateway.vlm.monitor import Monitor
 from gateway.vlm.patience import Patience
 from gateway.vlm.setbacks import Away, Garbled, Setback, TimedOut
+from gateway.vlm.transport import Transport
 
 log = logging.getLogger(__name__)
 
@@ -29,15 +29,13 @@ class Attempts:
     """`limit` seconds bound one request, `attempts` the setbacks of one reading, `patience` how many seconds after the
     backends went away it still waits for them."""
 
-    def __init__(
-        self, http: aiohttp.ClientSession, monitor: Monitor, *, limit: float, attempts: int, patience: float
-    ) -> None:
+    def __init__(self, http: Transport, monitor: Monitor, *, limit: float, attempts: int, patience: float) -> None:
         self._http, self._monitor = http, monitor
         self._limit, self._attempts, self._patience = limit, attempts, patience
 
     def check(self) -> None:
         """Raise `BackendError` where a reading would not even be tried."""
-        if self._monitor.away_for() > self._patience:
+        if self._monitor.away_since is not None and self._monitor.away_for() >= self._patience:
             raise BackendError("The recognition backend is away.", retry_after=_AWAY_RETRY)
 
     async def read(self, crop: Crop) -> Recognition:

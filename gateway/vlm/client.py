@@ -9,7 +9,6 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-import aiohttp
 import anyio
 
 from gateway import metrics, tally
@@ -23,7 +22,7 @@ from gateway.vlm.cache import Answers
 from gateway.vlm.limit import FIRST
 from gateway.vlm.monitor import Monitor
 from gateway.vlm.pace import pace
-from gateway.vlm.transport import open_session
+from gateway.vlm.transport import Transport
 
 log = logging.getLogger(__name__)
 
@@ -53,32 +52,23 @@ class Recognizer:
         interval: float = 0.5,
     ) -> None:
         self._monitor = monitor
-        self._in_flight, self._request_limit, self._interval = in_flight, request_limit, interval
+        self._in_flight, self._interval = in_flight, interval
         for backend in monitor.backends:
             backend.limit = in_flight or FIRST
-        self._attempts_each, self._patience = attempts, patience
         self._seats = Turns(1, "seat")
         self._give_seats()
         self._answers = Answers(cache)
         self._crop_threads = anyio.CapacityLimiter(crop_threads)
-        self._http: aiohttp.ClientSession
-        self._attempts: Attempts
+        self._http = Transport()
+        self._attempts = Attempts(self._http, monitor, limit=request_limit, attempts=attempts, patience=patience)
 
     async def __aenter__(self) -> Self:
-        self._http = open_session(0)
-        self._attempts = Attempts(
-            self._http,
-            self._monitor,
-            limit=self._request_limit,
-            attempts=self._attempts_each,
-            patience=self._patience,
-        )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.close()
+        await self._http.aclose()
 
     async def run(self) -> None:
         """Find out, until cancelled, how many requests each backend does well with; without this, they stay as they

@@ -9,14 +9,13 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
-import aiohttp
 import anyio
 from anyio.abc import TaskStatus
 
 from gateway.vlm import probe
 from gateway.vlm.backends import Backend, BackendState, Status
 from gateway.vlm.setbacks import Away, Refused, Setback
-from gateway.vlm.transport import open_session
+from gateway.vlm.transport import Transport
 
 __all__ = ["BackendState", "Monitor"]
 
@@ -65,20 +64,19 @@ class Monitor:
         self._hung_after, self._gone_after = hung_after, gone_after
         self._restart, self._restart_after = restart, restart_after
         self._restarted: set[Backend] = set()
-        self._http: aiohttp.ClientSession
+        self._http = Transport()
         self._wake, self._looked = anyio.Event(), anyio.Event()
         self._looking, self._looked_at = False, float("-inf")
         self._heartbeats: dict[Backend, tuple[float | None, float]] = {}
         self._not_ready_since: dict[Backend, float] = {}
 
     async def __aenter__(self) -> Self:
-        self._http = open_session(4 * len(self.backends))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.close()
+        await self._http.aclose()
 
     @property
     def ready(self) -> bool:

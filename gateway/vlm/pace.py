@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-import aiohttp
 import anyio
 
 from gateway.vlm import probe
 from gateway.vlm.backends import Backend
 from gateway.vlm.limit import Limit, Load
+from gateway.vlm.transport import Transport
 
 log = logging.getLogger(__name__)
 
@@ -22,16 +22,14 @@ _STREAMED = 3
 """Times longer than the quickest that a first token may take without having waited for a seat."""
 
 
-async def pace(
-    http: aiohttp.ClientSession, backends: Sequence[Backend], changed: Callable[[], None], *, interval: float
-) -> None:
+async def pace(http: Transport, backends: Sequence[Backend], changed: Callable[[], None], *, interval: float) -> None:
     """Look at every backend with requests of ours each `interval` seconds; `changed` is called after a new limit."""
     async with anyio.create_task_group() as tasks:
         for backend in backends:
             tasks.start_soon(_pace, http, backend, changed, interval)
 
 
-async def _pace(http: aiohttp.ClientSession, backend: Backend, changed: Callable[[], None], interval: float) -> None:
+async def _pace(http: Transport, backend: Backend, changed: Callable[[], None], interval: float) -> None:
     limit, ask_at, quickest = Limit(backend.limit), 0.0, float("inf")
     while True:
         await anyio.sleep(interval)

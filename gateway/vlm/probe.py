@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-import aiohttp
 import anyio
 from PIL import Image
 
 from gateway.document import Task
 from gateway.vlm import wire
 from gateway.vlm.setbacks import Away, Setback
-from gateway.vlm.transport import Answer, get, translated, whole
+from gateway.vlm.transport import Answer, Transport
 
 _LINE = r"^vllm:%s(?:\{[^}]*\})? (\S+)$"
 _TOKENS = re.compile(_LINE % "generation_tokens_total", re.MULTILINE)
@@ -35,7 +34,7 @@ class Finding:
     detail: str | None = None
 
 
-async def look(http: aiohttp.ClientSession, root: str, base: str, wanted: str, limit: float) -> Finding:
+async def look(http: Transport, root: str, base: str, wanted: str, limit: float) -> Finding:
     """Ask `/health`, and `/models` for the name; no longer than `limit` seconds.
 
     `unreachable` is no connection; a backend that accepts one and does not answer with 200 is `unhealthy`. One without
@@ -44,9 +43,9 @@ async def look(http: aiohttp.ClientSession, root: str, base: str, wanted: str, l
     try:
         with anyio.fail_after(limit):
             began = anyio.current_time()
-            health = await get(http, f"{root}/health")
+            health = await http.get(f"{root}/health")
             latency_ms = round(1000 * (anyio.current_time() - began), 1)
-            models = await get(http, f"{base}/models")
+            models = await http.get(f"{base}/models")
     except TimeoutError:
         return Finding("unhealthy", detail=f"no answer within {limit:g} s")
     except Away as exc:
@@ -75,39 +74,35 @@ def _names(models: Answer) -> list[str]:
         return []
 
 
-async def generated_tokens(http: aiohttp.ClientSession, root: str, limit: float) -> float | None:
+async def generated_tokens(http: Transport, root: str, limit: float) -> float | None:
     """The engine's own count of tokens, its heartbeat; None where the backend keeps none or does not say."""
     (tokens,) = await _sums(http, root, limit, _TOKENS)
     return tokens
 
 
-async def queue(http: aiohttp.ClientSession, root: str, limit: float) -> tuple[float, float] | None:
+async def queue(http: Transport, root: str, limit: float) -> tuple[float, float] | None:
     """Requests that the engine runs and that wait for it, whoever sent them; None where the backend does not say."""
     running, waiting = await _sums(http, root, limit, _RUNNING, _WAITING)
     return None if running is None or waiting is None else (running, waiting)
 
 
-async def _sums(
-    http: aiohttp.ClientSession, root: str, limit: float, *figures: re.Pattern[str]
-) -> Sequence[float | None]:
+async def _sums(http: Transport, root: str, limit: float, *figures: re.Pattern[str]) -> Sequence[float | None]:
     """Figures of `/metrics`, of all engines together; None for what is not there."""
     try:
         with anyio.fail_after(limit):
-            text = (await get(http, f"{root}/metrics")).content.decode()
+            text = (await http.get(f"{root}/metrics")).content.decode()
         found = [[float(value) for value in figure.findall(text)] for figure in figures]
     except (Setback, TimeoutError, ValueError):
         return [None] * len(figures)
     return [sum(values) if values else None for values in found]
 
 
-async def reads(http: aiohttp.ClientSession, base: str, model: str, limit: float) -> bool:
+async def reads(http: Transport, base: str, model: str, limit: float) -> bool:
     """Whether the backend reads a small blank picture within `limit` seconds: the only proof that it works."""
     body = wire.request(model, Task.OCR, _blank(), pixels=False, stream=False)
     try:
-        with anyio.fail_after(limit), translated():
-            headers = {"content-type": "application/json"}
-            async with http.post(f"{base}/chat/completions", data=body, headers=headers) as response:
-                answer = await whole(response)
+        with anyio.fail_after(limit):
+            answer = await http.post(f"{base}/chat/completions", body, {})
         if answer.status != 200:
             return False
         wire.completion(answer.content)

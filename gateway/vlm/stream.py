@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,9 +25,22 @@ class Answer:
     usage: object = None
     pieces: int = 0
     ran_away: bool = False
+    rest: bytes = b""
 
-    def take(self, line: bytes) -> None:
-        """One line of the stream. Raises `Garbled`, and what an error in the stream means."""
+    def feed(self, content: bytes) -> bool:
+        """Take what comes, cut anywhere; True when the answer runs away, and what comes after does not matter.
+
+        Raises `Garbled`, and what an error in the stream means.
+        """
+        lines = (self.rest + content).split(b"\n")
+        self.rest = lines.pop()
+        for line in lines:
+            self._take(line)
+            if self.ran_away:
+                return True
+        return False
+
+    def _take(self, line: bytes) -> None:
         if not line.startswith(_DATA) or (event := line[len(_DATA) :].strip()) == _END:
             return
         try:
@@ -48,28 +60,13 @@ class Answer:
         self.reason = choice.get("finish_reason") or self.reason
 
     def recognition(self) -> Recognition:
-        """The text with what it cost; of an answer that was left, at least what came of it."""
+        """The text with what it cost, when all has come; of an answer that ran away, at least what came of it.
+
+        Raises what a whole answer does, in `wire.recognition` and `refusals.check`.
+        """
         if self.ran_away:
             return Recognition(self.text.trimmed(), runaway=True, completion_tokens=self.pieces)
+        self.feed(b"\n")  # the last line may have no end
         if self.reason is None:
             raise Broke("the stream ended before the answer did")
         return wire.recognition(self.text.text, self.reason, self.usage)
-
-
-async def read(pieces: AsyncIterable[bytes], text: Runaway, heard: Callable[[], None]) -> Recognition:
-    """The answer in an event stream that comes in `pieces`, to its end or until `text` runs away.
-
-    `heard` is called whenever something comes. Raises what a whole answer does, in `wire.recognition` and
-    `refusals.check`.
-    """
-    answer, rest = Answer(text), b""
-    async for piece in pieces:
-        heard()
-        lines = (rest + piece).split(b"\n")
-        rest = lines.pop()
-        for line in lines:
-            answer.take(line)
-            if answer.ran_away:
-                return answer.recognition()
-    answer.take(rest)
-    return answer.recognition()

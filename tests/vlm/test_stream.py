@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from gateway.document import Recognition
 from gateway.errors import RegionFailed
 from gateway.vlm.runaway import Runaway
 from gateway.vlm.setbacks import Away, Broke, Garbled
-from gateway.vlm.stream import read
+from gateway.vlm.stream import Answer
 
 USAGE = {"choices": [], "usage": {"prompt_tokens": 228, "total_tokens": 232, "completion_tokens": 4}}
 
@@ -32,20 +31,18 @@ WHOLE = stream(
 )
 
 
-async def in_pieces(content: bytes, size: int) -> AsyncIterator[bytes]:
+def outcome(content: bytes, size: int = 1 << 16) -> Recognition:
+    answer = Answer(Runaway())
     for start in range(0, len(content), size):
-        yield content[start : start + size]
-
-
-async def outcome(content: bytes, size: int = 1 << 16) -> Recognition:
-    return await read(in_pieces(content, size), Runaway(), lambda: None)
+        assert not answer.feed(content[start : start + size])
+    return answer.recognition()
 
 
 @pytest.mark.parametrize("size", [1, 7, 100, 1 << 16])
-async def test_the_text_and_its_cost_are_read_from_pieces_of_any_size(size: int) -> None:
+def test_the_text_and_its_cost_are_read_from_pieces_of_any_size(size: int) -> None:
     """A chunk, and a letter of several bytes, may be cut anywhere."""
     expected = Recognition('Он "сказал"\nда\\нет', prompt_tokens=228, completion_tokens=4)
-    assert await outcome(WHOLE, size) == expected
+    assert outcome(WHOLE, size) == expected
 
 
 @pytest.mark.parametrize(
@@ -62,21 +59,21 @@ async def test_the_text_and_its_cost_are_read_from_pieces_of_any_size(size: int)
     ],
     ids=["crlf", "no blank", "comments", "no done", "no last line end", "single line ends"],
 )
-async def test_other_ways_to_write_a_stream_are_understood(content: bytes) -> None:
+def test_other_ways_to_write_a_stream_are_understood(content: bytes) -> None:
     """The dialect is spoken by others than vLLM."""
-    assert (await outcome(content)).text == 'Он "сказал"\nда\\нет'
+    assert outcome(content).text == 'Он "сказал"\nда\\нет'
 
 
-async def test_an_answer_at_its_limit_is_cut_and_without_usage_costs_nothing_known() -> None:
+def test_an_answer_at_its_limit_is_cut_and_without_usage_costs_nothing_known() -> None:
     """The last chunk of such an answer has text."""
-    assert await outcome(stream(said("half a"), said(" sen", "length"))) == Recognition("half a sen", cut=True)
+    assert outcome(stream(said("half a"), said(" sen", "length"))) == Recognition("half a sen", cut=True)
 
 
-async def test_a_rust_front_end_sends_other_first_and_last_chunks() -> None:
+def test_a_rust_front_end_sends_other_first_and_last_chunks() -> None:
     """No content beside the role, and an empty delta at the end."""
     first = {"choices": [{"index": 0, "delta": {"role": "assistant"}, "finish_reason": None}]}
     last = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
-    assert await outcome(stream(first, said("yes"), last, "[DONE]")) == Recognition("yes")
+    assert outcome(stream(first, said("yes"), last, "[DONE]")) == Recognition("yes")
 
 
 @pytest.mark.parametrize(
@@ -98,21 +95,17 @@ async def test_a_rust_front_end_sends_other_first_and_last_chunks() -> None:
     ],
     ids=str,
 )
-async def test_a_stream_that_is_no_answer_says_what_it_means(content: bytes, expected: type[Exception]) -> None:
+def test_a_stream_that_is_no_answer_says_what_it_means(content: bytes, expected: type[Exception]) -> None:
     """An error may come inside a 200, and its code does not tell whose fault it is."""
     with pytest.raises(expected):
-        await outcome(content)
+        outcome(content)
 
 
-async def test_a_runaway_is_left_where_it_is_noticed() -> None:
-    """Nothing more is taken from the stream, so the caller can close it at once."""
-    taken: list[int] = []
-
-    async def endless() -> AsyncIterator[bytes]:
-        while True:
-            taken.append(1)
-            yield stream(said("and so on "))
-
-    read_so_far = await read(endless(), Runaway(), lambda: None)
-    assert (read_so_far.text, read_so_far.runaway) == ("and so on", True)
-    assert read_so_far.completion_tokens == len(taken) < 100
+def test_a_runaway_is_noticed_while_it_comes() -> None:
+    """So that whoever feeds it can leave it there."""
+    answer, taken = Answer(Runaway()), 1
+    while not answer.feed(stream(said("and so on "))):
+        taken += 1
+        assert taken < 100
+    read = answer.recognition()
+    assert (read.text, read.runaway, read.completion_tokens) == ("and so on", True, taken)
