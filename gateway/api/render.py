@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
+
+from pybase64 import b64encode_as_string
 
 from gateway.api import schemas
 from gateway.assemble import document_markdown, flat_results
@@ -69,7 +70,7 @@ def page(result: PageResult) -> dict[str, Any]:
         "preparation": None if result.preparation is None else asdict(result.preparation),
         "markdown": result.markdown,
         "blocks": [_block(block) for block in result.blocks],
-        "images": {path: base64.b64encode(file).decode("ascii") for path, file in (result.images | views).items()},
+        "images": {path: b64encode_as_string(file) for path, file in (result.images | views).items()},
     }
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import re
+
+from pybase64 import b64decode
 
 from gateway.document import Kind
 from gateway.errors import EmptyDocument, InvalidBase64, InvalidRequest, TooManyPages, Unsupported
@@ -64,11 +65,11 @@ def decode_base64(text: str) -> bytes:
             if packed and padded:
                 raise InvalidBase64("the base64 text is wrongly padded")
             whole = len(packed) // 4 * 4
-            data.write(base64.b64decode(packed[:whole], validate=True))
+            data.write(b64decode(packed[:whole], validate=True))
             padded, rest = packed[:whole].endswith(b"="), packed[whole:]
         if b"=" in rest:
             raise InvalidBase64("the base64 text is wrongly padded")
-        data.write(base64.b64decode(rest + b"=" * (-len(rest) % 4), validate=True))
+        data.write(b64decode(rest + b"=" * (-len(rest) % 4), validate=True))
     except ValueError as exc:
         raise InvalidBase64("the text is not valid base64") from exc
     return data.getvalue()

@@ -59,7 +59,9 @@ def _input(pages: Sequence[Pixels]) -> list[Floats]:
     images = np.empty((len(pages), 3, _SIDE, _SIDE), np.float32)
     for page, image in zip(pages, images, strict=True):
         small = cv2.resize(page, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)
-        np.multiply(small.transpose(2, 0, 1), np.float32(1 / 255), out=image, dtype=np.float32)
+        for channel, plane in enumerate(image):
+            plane[...] = cv2.extractChannel(small, channel)
+    np.multiply(images, np.float32(1 / 255), out=images)
     scales = [(_SIDE / page.shape[0], _SIDE / page.shape[1]) for page in pages]
     return [np.full((len(pages), 2), _SIDE, np.float32), images, np.array(scales, np.float32)]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -17,6 +16,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import anyio
+from pybase64 import b64encode_as_string
 
 from gateway.vlm.connection import Connection, Events
 from gateway.vlm.setbacks import Away, Refused
@@ -153,7 +153,7 @@ def _address(url: str) -> _Address:
     fields = f"host: {parts.netloc.rpartition('@')[2]}\r\n"
     if parts.username is not None:
         word = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        fields += f"authorization: Basic {b64encode(word.encode()).decode()}\r\n"
+        fields += f"authorization: Basic {b64encode_as_string(word.encode())}\r\n"
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return _Address(_Origin(secure, parts.hostname, port or (443 if secure else 80)), target, fields)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-from base64 import b64decode, b64encode
 from functools import lru_cache
 from typing import Any
 
 from PIL import Image
+from pybase64 import b64decode, b64encode
 
 from gateway.document import AS_THE_TASK_DOES, Recognition, Sampling, Task
 from gateway.vlm.prompts import PROMPTS, pixel_budget

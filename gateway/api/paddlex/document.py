@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from pybase64 import b64encode_as_string
 
 from gateway.api.paddlex.requests import Fields
 from gateway.assemble import join_tables, level_titles
@@ -38,4 +39,4 @@ def add_global_ids(pages: Pages, written: Sequence[Sequence[dict[str, Any]]]) ->
 def exports(blocks: Sequence[Block], size: tuple[int, int], images: Mapping[str, bytes], name: str) -> dict[str, Any]:
     """The files of `outputFormats`: of all that there are, Word's."""
     file = to_docx(blocks, size, images)
-    return {"docx": {"content": base64.b64encode(file).decode("ascii"), "fileName": f"{name}.docx"}}
+    return {"docx": {"content": b64encode_as_string(file), "fileName": f"{name}.docx"}}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import Any
 
 import anyio
 from fastapi import Request
+from pybase64 import b64encode_as_string
 from starlette.types import Send
 
 from gateway.api.body import json_body, too_large
@@ -138,13 +138,15 @@ def _restructured(
 def _result(page: PageResult, fields: ParsingFields, options: Options, writing: Writing) -> dict[str, Any]:
     markdown: dict[str, Any] = {"text": page.markdown}
     if fields.returnMarkdownImages:
-        markdown["images"] = {path: _base64(jpeg) for path, jpeg in page.images.items()}
+        markdown["images"] = {path: b64encode_as_string(jpeg) for path, jpeg in page.images.items()}
     result: dict[str, Any] = {"prunedResult": pruned_result(page, options, writing), "markdown": markdown}
     if options.views.names:
         overlay = "layout_det_res" if options.layout else "spotting_res_img"
         keys = {"prepared": "preprocessed_img", "overlay": overlay}
-        result["outputImages"] = {keys[name]: _base64(file) for name, file in page.views.items() if name in keys}
-        result["inputImage"] = _base64(page.views["given"])
+        result["outputImages"] = {
+            keys[name]: b64encode_as_string(file) for name, file in page.views.items() if name in keys
+        }
+        result["inputImage"] = b64encode_as_string(page.views["given"])
     if fields.outputFormats:
         result["exports"] = exports(page.blocks, (page.width, page.height), page.images, f"page_{page.page}")
     return result
@@ -156,7 +158,3 @@ def _data_info(kind: Kind, pages: Sequence[PageResult]) -> dict[str, Any]:
     if kind is Kind.PDF or len(pages) > 1:
         return {"numPages": len(pages), "pages": sizes, "type": "pdf" if kind is Kind.PDF else "tiff"}
     return {**sizes[0], "type": "image"}
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
