@@ -13,7 +13,7 @@ PACKAGE = ROOT / "gateway"
 
 LAYERS = {
     "document": 0, "errors": 0, "settings": 0, "metrics": 0, "logs": 0, "turns": 0, "weights": 0, "hold": 0,
-    "memory": 0, "tally": 0, "traces": 0, "spans": 0,
+    "memory": 0, "threads": 0, "tally": 0, "traces": 0, "spans": 0,
     "intake": 1, "layout": 1, "vlm": 1, "regions": 1, "assemble": 1, "cpu_backend": 1, "listener": 1, "follow": 1,
     "pipeline": 2,
     "api": 3,

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-import anyio
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
@@ -17,6 +16,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from gateway.document import Options, Task, Views
 from gateway.errors import InvalidRequest, TooLarge, UnsupportedContentType
 from gateway.intake.source import decode_base64
+from gateway.threads import in_thread
 
 OVERHEAD = 1 << 20
 """Bytes that boundaries, part headers and options may add to a document."""
@@ -158,7 +158,7 @@ async def _multipart(request: Request, max_bytes: int) -> Submission:
 async def _json(request: Request, max_bytes: int) -> Submission:
     _no_query(request)
     members = await json_body(request, max_bytes)
-    return await anyio.to_thread.run_sync(_submitted, members, max_bytes)
+    return await in_thread(_submitted, members, max_bytes)
 
 
 def _submitted(members: object, max_bytes: int) -> Submission:
@@ -184,7 +184,7 @@ async def json_body(request: Request, max_bytes: int, most_values: int = MOST_VA
     Raises `TooLarge` and `InvalidRequest`.
     """
     raw = await _gathered(request, max_bytes * 4 // 3 + OVERHEAD)
-    return await anyio.to_thread.run_sync(_parsed, raw, most_values)
+    return await in_thread(_parsed, raw, most_values)
 
 
 def _parsed(raw: io.BytesIO, most_values: int) -> Any:

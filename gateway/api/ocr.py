@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import anyio
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.types import Send
@@ -22,6 +21,7 @@ from gateway.document import Options, PageResult
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.intake.fetch import Fetcher
 from gateway.pipeline import Pipeline, Run, over_pages
+from gateway.threads import in_thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Call:
                 await self._stream(run, send)
                 return
             self._pages.extend([page async for page in run.pages])
-        body = await anyio.to_thread.run_sync(self._body, run.layout, submission.options)
+        body = await in_thread(self._body, run.layout, submission.options)
         await _whole(send, body, self._media)
 
     def _body(self, layout: str, options: Options) -> bytes:
@@ -84,7 +84,7 @@ class Call:
         async for page in run.pages:
             if not self._pages:  # a document that fails before its first page gets a true status
                 await _start(send, NDJSON)
-            line = await anyio.to_thread.run_sync(_page_line, page)
+            line = await in_thread(_page_line, page)
             await send({"type": "http.response.body", "body": line, "more_body": True})
             self._pages.append(replace(page, blocks=(), markdown="", images={}, regions=(), views={}))
         closing = _line(render.closing(self._request_id, self._pages, self._clock))

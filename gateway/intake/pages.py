@@ -10,8 +10,6 @@ from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar, TypeVarTuple
 
-import anyio
-
 from gateway.document import Kind, Page
 from gateway.hold import take
 from gateway.intake import decode
@@ -19,6 +17,7 @@ from gateway.intake.canvases import Canvases
 from gateway.intake.shared_file import SharedFile
 from gateway.intake.source import HEAD_BYTES, kind_of, select_pages
 from gateway.intake.workers import Workers
+from gateway.threads import in_thread
 from gateway.turns import EVERYBODY, Party, Turns
 
 T = TypeVar("T")
@@ -79,7 +78,7 @@ class Decoder:
         with SharedFile() as file:
             source = _Source(file, kind, dpi or self._dpi, party)
             take(len(data))  # the caller keeps its own bytes
-            await anyio.to_thread.run_sync(file.write, data)
+            await in_thread(file.write, data)
             try:
                 count = await self._in_worker(source, decode.inspect, file.path, kind.value, self._max_pixels)
                 numbers = select_pages(pages, count, self._max_pages)

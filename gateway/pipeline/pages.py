@@ -19,6 +19,7 @@ from gateway.pipeline.readings import cause_of, read_watched, tell_failure
 from gateway.pipeline.results import Found, assembled, before_reading, count
 from gateway.regions import Rules, crop, encode_jpeg, fitted, is_blank, plan, plan_whole_page
 from gateway.tally import Read
+from gateway.threads import in_thread
 from gateway.turns import Party, Turns
 from gateway.vlm.client import Recognizer
 from gateway.vlm.prompts import pixel_budget
@@ -65,7 +66,7 @@ class PageReader:
                         tasks.start_soon(read_watched, page, index, item, read, reads[index], outcomes)
         finish = partial(assembled, page, found, outcomes, options, timings)
         with timed(timings, "assembly"):
-            result = await anyio.to_thread.run_sync(finish)
+            result = await (anyio.to_thread.run_sync(finish) if options.views.names else in_thread(finish))
         if preparation is not None:
             result = replace(result, preparation=preparation)
         if options.views.names:
@@ -79,11 +80,11 @@ class PageReader:
         """The blocks of a page. Raises `LayoutFailed`."""
         if not options.layout:
             whole = plan_whole_page(page.width, page.height, options.task)
-            return await anyio.to_thread.run_sync(_without_blanks, page.pixels, Found(whole))
+            return await in_thread(_without_blanks, page.pixels, Found(whole))
         self.queue.total = 2 * self._layout.max_batch
         async with self.queue.place(party):
             regions = await self._layout.detect(page.pixels, options.detection)
-        return await anyio.to_thread.run_sync(_planned, page.pixels, regions, options)
+        return await in_thread(_planned, page.pixels, regions, options)
 
     async def _read_region(self, page: Page, reading: Reading, options: Options, party: Party) -> Recognition:
         most = pixel_budget(reading.task, options.sampling)[1]

@@ -9,11 +9,10 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-import anyio
-
 from gateway import metrics, tally
 from gateway.document import AS_THE_TASK_DOES, Recognition, Sampling, Task
 from gateway.errors import BackendError, RegionFailed
+from gateway.threads import in_thread
 from gateway.turns import EVERYBODY, Party, Turns
 from gateway.vlm import wire
 from gateway.vlm.ask import Crop
@@ -35,7 +34,7 @@ class Recognizer:
     A seat is taken before a crop is made and kept until it is read, pauses between attempts included: crops in memory
     never outnumber the seats, and while a backend is away, nothing is cropped for it. `request_limit` seconds bound one
     request, `attempts` the setbacks of one crop, `patience` how many seconds after the backends went away reads still
-    wait for them. `crop_threads` threads make crops. `cache` bytes are for answers that equal crops get again.
+    wait for them. `cache` bytes are for answers that equal crops get again.
     `interval` seconds are between two looks at how busy the backends are.
     """
 
@@ -47,7 +46,6 @@ class Recognizer:
         request_limit: float = 120.0,
         attempts: int = 4,
         patience: float = 30.0,
-        crop_threads: int = 4,
         cache: int = 0,
         interval: float = 0.5,
     ) -> None:
@@ -58,7 +56,6 @@ class Recognizer:
         self._seats = Turns(1, "seat")
         self._give_seats()
         self._answers = Answers(cache)
-        self._crop_threads = anyio.CapacityLimiter(crop_threads)
         self._http = Transport()
         self._attempts = Attempts(self._http, monitor, limit=request_limit, attempts=attempts, patience=patience)
 
@@ -124,7 +121,7 @@ class Recognizer:
                 return self._answers.key(jpeg, task, language, sampling), wire.encoded(jpeg)
 
             with metrics.STAGES["crop"].time():
-                key, picture = await anyio.to_thread.run_sync(made, limiter=self._crop_threads)
+                key, picture = await in_thread(made)
             with metrics.STAGES["region"].time():
                 asked = Crop(picture, task, language, sampling, priority=party.priority)
                 return await self._answers.once(key, partial(self._read, asked))
@@ -136,7 +133,7 @@ class Recognizer:
         except RegionFailed as exc:
             if exc.code != "crop_too_large":
                 raise
-            smaller = await anyio.to_thread.run_sync(wire.halved, crop.picture, limiter=self._crop_threads)
+            smaller = await in_thread(wire.halved, crop.picture)
             return await self._attempts.read(replace(crop, picture=smaller))
 
     async def _read(self, crop: Crop) -> Recognition:
