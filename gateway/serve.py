@@ -19,6 +19,9 @@ from gateway.settings import Settings
 
 log = logging.getLogger(__name__)
 
+_COLLECT_AFTER = 10_000
+"""New objects between two looks of the garbage collector, about two pages' worth; by default there are several a page."""
+
 
 class Server(uvicorn.Server):
     """A uvicorn server that leaves the signals to `serve`, which drains before it stops listening, and that ends
@@ -83,6 +86,7 @@ async def _settle(service: Service) -> None:
     await service.layout.wait_ready()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, 10, 10)
 
 
 async def _stop_on_signal(server: uvicorn.Server, admission: Admission, drain_s: float) -> None:

@@ -38,6 +38,7 @@ class PaddleXLayout:
         if model_name not in PIPELINES:
             raise LayoutUnavailable(f"{model_name}: not one of the layout models {', '.join(PIPELINES)}.")
         import_paddlex()
+        _use_one_thread()
         self.name = model_name
         try:
             self._model = _create(model_name, model_dir, engine, device)
@@ -105,6 +106,13 @@ def import_paddlex() -> None:
     logger = logging.getLogger("paddlex")  # it brings a coloured handler of its own; its lines belong in our log
     logger.handlers.clear()
     logger.propagate = True
+
+
+def _use_one_thread() -> None:
+    """OpenCV's own threads wait for work by spinning, which costs more of busy cores than they bring to one picture."""
+    import cv2
+
+    cv2.setNumThreads(1)
 
 
 def _create(model_name: str, model_dir: str, engine: str, device: str) -> Any:
