@@ -20,7 +20,7 @@ from gateway.settings import Settings
 log = logging.getLogger(__name__)
 
 _COLLECT_AFTER = 10_000
-"""New objects between two looks of the garbage collector, those of two pages; by default it looks several times a page."""
+"""New objects, those of two pages, between two looks of the garbage collector; by default there are several a page."""
 
 
 class Server(uvicorn.Server):

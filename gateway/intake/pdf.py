@@ -5,18 +5,15 @@ from __future__ import annotations
 import ctypes
 import math
 import mmap
-import os
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pypdfium2
 from pypdfium2 import raw
 
 from gateway.errors import BadDocument, EncryptedDocument, TooManyPixels
-from gateway.intake.scan import Scans, fill
-
-if TYPE_CHECKING:  # what is drawn by PDFium does without
-    from numpy.typing import NDArray
+from gateway.intake.rows import write_rows
+from gateway.intake.scan import Scans, fitted
 
 POINTS_PER_INCH = 72
 
@@ -46,9 +43,10 @@ class Pdf:
             scale = _scale(width, height, dpi, max_pixels)
             size = math.ceil(width * scale), math.ceil(height * scale)
             if (scan := self._scans.pixels(page, *size)) is not None:
-                _copy(scan, *size, out_path)
+                write_rows(fitted(scan, *size).data, out_path)
                 return *size, 0
-            bitmap = page.render(scale=scale, rev_byteorder=True, bitmap_maker=_Canvas(out_path))
+            bitmap = page.render(scale=scale, rev_byteorder=True, bitmap_maker=_canvas)
+            write_rows(bitmap.buffer, out_path)
             drawn = bitmap.width, bitmap.height, 0
             bitmap.close()
         finally:
@@ -59,30 +57,10 @@ class Pdf:
         self._pdf.close()
 
 
-class _Canvas:
-    """Lets PDFium draw straight into the file."""
-
-    def __init__(self, out_path: str) -> None:
-        self._out_path = out_path
-
-    def __call__(self, width: int, height: int, **bitmap_format: Any) -> pypdfium2.PdfBitmap:
-        size = width * height * 3
-        buffer = (ctypes.c_ubyte * size).from_buffer(_mapped(self._out_path, size))
-        return pypdfium2.PdfBitmap.new_native(width, height, buffer=buffer, **bitmap_format)
-
-
-def _copy(scan: NDArray[Any], width: int, height: int, out_path: str) -> None:
-    import numpy as np
-
-    size = width * height * 3
-    fill(np.frombuffer(_mapped(out_path, size), np.uint8).reshape(height, width, 3), scan)
-
-
-def _mapped(out_path: str, size: int) -> mmap.mmap:
-    with open(out_path, "r+b") as out:
-        if out.seek(0, os.SEEK_END) < size:
-            out.truncate(size)
-        return mmap.mmap(out.fileno(), size)
+def _canvas(width: int, height: int, **bitmap_format: Any) -> pypdfium2.PdfBitmap:
+    """A bitmap whose rows follow each other without gaps."""
+    buffer = (ctypes.c_ubyte * (width * height * 3))()
+    return pypdfium2.PdfBitmap.new_native(width, height, buffer=buffer, **bitmap_format)
 
 
 def _scale(width: float, height: float, dpi: int, max_pixels: int) -> float:

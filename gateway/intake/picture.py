@@ -8,6 +8,7 @@ import struct
 from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, PpmImagePlugin, WebPImagePlugin
 
 from gateway.errors import TooManyPixels
+from gateway.intake.rows import write_rows
 
 PLUGINS = (BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, PpmImagePlugin, WebPImagePlugin)
 """Imported by name, so that Pillow need not import all of its own to find them."""
@@ -66,10 +67,7 @@ def _draw_png(path: str, out_path: str) -> tuple[int, int, int] | None:
     height, width, channels = found.shape
     if channels != 3:
         return write_rgb(Image.fromarray(found[..., 0] if channels == 1 else found), out_path)
-    with open(out_path, "r+b", buffering=0) as out:
-        rest = found.data.cast("B")
-        while rest:
-            rest = rest[out.write(rest) :]
+    write_rows(found.data, out_path)
     return width, height, 0
 
 

@@ -92,12 +92,19 @@ class Scans:
         return self._plain.get(_mark(data, 0), False)
 
 
-def fill(canvas: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
-    """Copy `pixels` into an array at most one row and column larger, whose last ones are repeated then."""
-    height, width = min(canvas.shape[0], pixels.shape[0]), min(canvas.shape[1], pixels.shape[1])
-    canvas[:height, :width] = pixels[:height, :width]
-    canvas[:height, width:] = pixels[:height, width - 1 : width]
-    canvas[height:] = canvas[height - 1]
+def fitted(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """The `pixels` in one piece and of this size, from one row and column smaller to one larger: the last ones are
+    repeated or left out."""
+    import numpy as np
+
+    if pixels.shape[:2] == (height, width):
+        return np.ascontiguousarray(pixels)
+    rows, columns = min(height, pixels.shape[0]), min(width, pixels.shape[1])
+    canvas = np.empty((height, width, 3), np.uint8)
+    canvas[:rows, :columns] = pixels[:rows, :columns]
+    canvas[:rows, columns:] = pixels[:rows, columns - 1 : columns]
+    canvas[rows:] = canvas[rows - 1]
+    return canvas
 
 
 def _only_picture(page: pypdfium2.PdfPage, width: int, height: int) -> pypdfium2.PdfImage | None:
