@@ -8,6 +8,7 @@ worker, and cannot send a document's next page to the worker that has the docume
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -83,9 +84,9 @@ class Workers:
         return cast(T, value)
 
     async def _take(self, document: str) -> _Worker:
-        alive = [worker for worker in self._idle if worker.process.returncode is None]
-        dead = [worker for worker in self._idle if worker.process.returncode is not None]
-        self._idle = alive
+        dead = [worker for worker in self._idle if worker.is_dead()]
+        for worker in dead:
+            self._idle.remove(worker)
         for worker in dead:
             await worker.kill("crash")
         for index, worker in enumerate(self._idle):
@@ -110,6 +111,15 @@ class _Worker:
         self.calls = 0
         self._calls = cast(ByteSendStream, process.stdin)
         self._answers = BufferedByteReceiveStream(cast(ByteReceiveStream, process.stdout))
+
+    def is_dead(self) -> bool:
+        """Asked of the system where that can be, as the event loop hears of it only later."""
+        if self.process.returncode is not None or not hasattr(os, "waitid"):
+            return self.process.returncode is not None
+        try:
+            return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:  # the loop has just heard of it
+            return True
 
     async def call(
         self, seconds: float, function: Callable[..., object], arguments: tuple[object, ...]
