@@ -103,7 +103,7 @@ class Standin:
         self.token_s = 0.001
         self._running = 0
         self.requests: list[Asked] = []
-        self.in_flight = self.peak = self.health_asked = 0
+        self.in_flight = self.peak = self.health_asked = self.metrics_asked = 0
         self._faults: list[Fault] = []
         self._changed = threading.Condition()
         self._healed = threading.Event()
@@ -195,6 +195,8 @@ class Standin:
         elif path == "/v1/models":
             await _send(send, 200, {"object": "list", "data": [{"id": self.model, "object": "model"}]})
         elif path == "/metrics" and self.tokens is not None:
+            self.metrics_asked += 1
+            self._tell()
             figures = {
                 "generation_tokens_total": self.tokens,
                 "num_requests_running": self._running,

@@ -62,7 +62,7 @@ class Limit:
         elif used and load.waiting <= enough / 2:
             self.value += min(self.value, max(1, self.value * 2**self._growths // 8))
             self._growths = min(self._growths + 1, 3)
-        else:
+        elif used:
             self._growths = 0
         self.value = min(max(self.value, self._least), self._most)
         return self.value != before

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 _ASK_LIMIT = 2.0
 _ASK_AGAIN = 10.0
-"""Seconds until a backend without the figures is asked for them again."""
+"""Seconds until a backend that never told the figures is asked for them again."""
 
 _STREAMED = 3
 """Times longer than the quickest that a first token may take without having waited for a seat."""
@@ -30,7 +30,7 @@ async def pace(http: Transport, backends: Sequence[Backend], changed: Callable[[
 
 
 async def _pace(http: Transport, backend: Backend, changed: Callable[[], None], interval: float) -> None:
-    limit, ask_at, quickest = Limit(backend.limit), 0.0, float("inf")
+    limit, tells, ask_at, quickest = Limit(backend.limit), False, 0.0, float("inf")
     while True:
         await anyio.sleep(interval)
         peak, times = backend.take_peak(), backend.take_times()
@@ -39,7 +39,11 @@ async def _pace(http: Transport, backend: Backend, changed: Callable[[], None], 
         queue: tuple[float, float] | None = None
         if anyio.current_time() >= ask_at:
             queue = await probe.queue(http, backend.root, _ASK_LIMIT)
-            ask_at = anyio.current_time() + (_ASK_AGAIN if queue is None else 0.0)
+            tells = tells or queue is not None
+            ask_at = anyio.current_time() + (0.0 if tells else _ASK_AGAIN)
+        if queue is None and tells:
+            limit = Limit(backend.limit)  # it is away, and may come back as another
+            continue
         if queue is None:
             if not times.count:
                 continue

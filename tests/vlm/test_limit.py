@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
 import anyio
 import pytest
 from vlm_harness import watching
@@ -8,6 +11,7 @@ from vlm_standin import Standin
 from gateway.document import Task
 from gateway.vlm.client import Recognizer
 from gateway.vlm.limit import FIRST, LEAST, MOST, Limit, Load
+from gateway.vlm.monitor import Monitor
 
 
 def look(limit: Limit, sequences: int, wanted: int = 1000, others: int = 0) -> bool:
@@ -93,10 +97,18 @@ def test_who_shares_a_backend_takes_back_its_part() -> None:
     assert abs(first.value - second.value) <= 4
 
 
-async def until_fewer_seats(recognizer: Recognizer, below: int) -> None:
-    """Always have 100 crops to read until the seats are fewer than `below`."""
-    async with anyio.create_task_group() as tasks:
+@asynccontextmanager
+async def running(monitor: Monitor, interval: float) -> AsyncIterator[Recognizer]:
+    """A recogniser that looks at its backends so often."""
+    async with Recognizer(monitor, interval=interval) as recognizer, anyio.create_task_group() as tasks:
         tasks.start_soon(recognizer.run)
+        yield recognizer
+        tasks.cancel_scope.cancel()
+
+
+async def until_seats(recognizer: Recognizer, enough: Callable[[int], bool]) -> None:
+    """Always have 100 crops to read until there are `enough` seats."""
+    async with anyio.create_task_group() as tasks:
         made = 0
 
         async def one() -> None:
@@ -108,7 +120,7 @@ async def until_fewer_seats(recognizer: Recognizer, below: int) -> None:
         for _ in range(100):
             tasks.start_soon(one)
         with anyio.fail_after(20):
-            while recognizer.seats >= below:  # noqa: ASYNC110
+            while not enough(recognizer.seats):  # noqa: ASYNC110
                 await anyio.sleep(0.01)
         tasks.cancel_scope.cancel()
 
@@ -117,16 +129,33 @@ async def until_fewer_seats(recognizer: Recognizer, below: int) -> None:
 async def test_a_recogniser_follows_what_the_backend_says_of_its_queue(vlm: Standin) -> None:
     """The queue is in `/metrics`, and the seats become fewer."""
     vlm.sequences, vlm.token_s = 8, 0.002
-    async with watching(vlm.url) as monitor, Recognizer(monitor, interval=0.05) as recognizer:
-        await until_fewer_seats(recognizer, below=14)
-        assert recognizer.seats >= 8
+    async with watching(vlm.url) as monitor, running(monitor, 0.05) as recognizer:
+        await until_seats(recognizer, lambda seats: 8 <= seats < 14)
 
 
 async def test_without_metrics_the_first_tokens_tell_how_long_requests_wait(vlm: Standin) -> None:
     """Of the time that requests take, the part before the first token is spent waiting."""
     vlm.sequences, vlm.token_s, vlm.tokens = 8, 0.002, None
-    async with watching(vlm.url) as monitor, Recognizer(monitor, interval=0.1) as recognizer:
-        await until_fewer_seats(recognizer, below=32)
+    async with watching(vlm.url) as monitor, running(monitor, 0.1) as recognizer:
+        await until_seats(recognizer, lambda seats: seats < 32)
+
+
+async def test_a_backend_that_comes_back_is_asked_for_its_figures_again(
+    vlm: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that told them before it went away has not lost them; it may be another one now."""
+    monkeypatch.setattr("gateway.vlm.pace._ASK_AGAIN", 1000.0)
+    vlm.sequences, vlm.token_s = 8, 0.002
+    async with watching(vlm.url, interval_away=0.05) as monitor, running(monitor, 0.05) as recognizer:
+        await until_seats(recognizer, lambda seats: seats < 14)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(until_seats, recognizer, lambda _: False)
+            await anyio.to_thread.run_sync(vlm.stop)
+            await anyio.sleep(0.2)  # several looks, in vain
+            asked = vlm.metrics_asked
+            vlm.start()
+            await vlm.until(lambda: vlm.metrics_asked > asked)
+            tasks.cancel_scope.cancel()
 
 
 async def test_a_number_that_is_given_stays(vlm: Standin, jpeg: bytes) -> None:
