@@ -194,9 +194,7 @@ class Standin:
             await (_send(send, self.health) if self.health else _left(receive))
         elif path == "/v1/models":
             await _send(send, 200, {"object": "list", "data": [{"id": self.model, "object": "model"}]})
-        elif path == "/metrics" and self.tokens is not None:
-            self.metrics_asked += 1
-            self._tell()
+        elif path == "/metrics" and self._asked_for_metrics() and self.tokens is not None:
             figures = {
                 "generation_tokens_total": self.tokens,
                 "num_requests_running": self._running,
@@ -206,6 +204,11 @@ class Standin:
             await _send(send, 200, "".join(f"vllm:{name}{labels} {value}\n" for name, value in figures.items()))
         else:
             await _send(send, 404, {"detail": "Not Found"})
+
+    def _asked_for_metrics(self) -> bool:
+        self.metrics_asked += 1
+        self._tell()
+        return True
 
     async def _chat(self, scope: Any, receive: Any, send: Any) -> None:
         body = b""
