@@ -1,10 +1,11 @@
 """Compare HTTP transports for the way to the VLM: what a cancel storm leaves behind, and CPU per request.
 
-    python bench/transport.py [--requests 6000] [--only httpx,httpx+aiohttp,httpx2,httpx2+aiohttp,aiohttp]
+    python bench/transport.py [--requests 6000] [--only httpx,httpx+aiohttp,httpx2,httpx2+aiohttp,aiohttp,own]
 
 Client and server are processes of their own on one machine, over a real socket, both on uvloop. Storm: requests on a
 pool of 10 connections, 40 at a time, each cancelled at a random moment; then 10 requests at once must all be in the
 server together. CPU: a 60 KB JSON body up, a small answer down, 32 in flight, plain and as 61 SSE chunks.
+`own` is `gateway.vlm.transport`, which has no bound of its own: its seats are bound as in the gateway.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ import aiohttp
 import uvicorn
 import uvloop
 
-CANDIDATES = ("httpx", "httpx+aiohttp", "httpx2", "httpx2+aiohttp", "aiohttp")
+from gateway.vlm.transport import Transport
+
+CANDIDATES = ("httpx", "httpx+aiohttp", "httpx2", "httpx2+aiohttp", "aiohttp", "own")
 POOL, STORM_AT_ONCE, CPU_AT_ONCE = 10, 40, 32
 
 
@@ -63,7 +66,8 @@ class Server:
             await asyncio.sleep(random.random() * 0.005)
         elif path == "/meet":
             await self.meet()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+        kind = b"text/event-stream" if path == "/stream" else b"application/json"
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
         if path == "/stream":
             for _ in range(60):
                 await send({"type": "http.response.body", "body": CHUNK, "more_body": True})
@@ -118,8 +122,42 @@ class Direct:
                 yield line
 
 
+class Own:
+    """The gateway's own client with as much of httpx's interface as is measured here."""
+
+    def __init__(self, pool: int) -> None:
+        self._seats = asyncio.Semaphore(pool)
+        self._http = Transport()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def post(self, url: str, content: bytes) -> Any:
+        async with self._seats:
+            text = (await self._http.post(url, content, {})).content.decode()
+        return SimpleNamespace(text=text, json=partial(json.loads, text))
+
+    async def events(self, url: str, content: bytes) -> int:
+        """How many come."""
+        seen = 0
+
+        def heard(piece: bytes) -> bool:
+            nonlocal seen
+            seen += sum(line.startswith("data:") for line in piece.decode().splitlines())
+            return False
+
+        async with self._seats:
+            await self._http.post(url, content, {}, heard)
+        return seen
+
+
 def client(name: str, pool: int) -> Any:
     """A client with a pool of so many connections."""
+    if name == "own":
+        return Own(pool)
     if name == "aiohttp":
         return Direct(pool)
     if name.startswith("httpx2"):
@@ -174,6 +212,9 @@ async def cpu(http: Any, url: str, path: str, total: int) -> float:
         for _ in left:
             if path == "/plain":
                 assert (await http.post(url + path, content=BODY)).json()
+                continue
+            if isinstance(http, Own):
+                assert await http.events(url + path, BODY) == 60
                 continue
             seen = 0
             async with http.stream("POST", url + path, content=BODY) as response:
