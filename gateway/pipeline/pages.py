@@ -66,6 +66,7 @@ class PageReader:
                         tasks.start_soon(read_watched, page, index, item, read, reads[index], outcomes)
         finish = partial(assembled, page, found, outcomes, options, timings)
         with timed(timings, "assembly"):
+            # pictures of whole pages take long to draw, and crops would wait behind them
             result = await (anyio.to_thread.run_sync(finish) if options.views.names else in_thread(finish))
         if preparation is not None:
             result = replace(result, preparation=preparation)
